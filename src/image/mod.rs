@@ -1,0 +1,3 @@
+//! OCI data: references, digests, manifests and configs as values. No I/O and no system calls.
+
+pub mod config;

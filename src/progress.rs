@@ -1,0 +1,60 @@
+//! What long work tells while it goes on. Lower layers report [`Event`]s; only the command line draws them.
+
+use serde::{Deserialize, Serialize};
+
+/// One piece of news from a long operation. Serialisable, because a worker process sends it to the front by a pipe.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Event {
+    /// A build step begins: `STEP 2/5: RUN make`.
+    Step {
+        /// 1-based number of the step.
+        number: usize,
+        /// How many steps the build has.
+        total: usize,
+        /// The name or number of the stage, if there are several.
+        stage: Option<String>,
+        /// The instruction as written, on one line.
+        text: String,
+    },
+    /// The step was found in the cache.
+    CacheHit {
+        /// The layer it gave, shortened, or nothing for a step without files.
+        layer: Option<String>,
+    },
+    /// The step was not found in the cache, and why.
+    CacheMiss {
+        /// What differed.
+        why: String,
+    },
+    /// Output of a running step, as it came.
+    Output {
+        /// True for standard error.
+        stderr: bool,
+        /// Raw bytes.
+        bytes: Vec<u8>,
+    },
+    /// A warning for the person.
+    Warning(String),
+    /// Bytes of a long transfer: what, how many done, how many in all.
+    Bytes {
+        /// What is being read or written.
+        what: String,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all, if known.
+        total: Option<u64>,
+    },
+}
+
+/// Takes events. The default is silent.
+pub trait Reporter {
+    /// Takes one event; must not block for long and must not fail.
+    fn report(&self, event: Event);
+}
+
+/// Reports nothing.
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn report(&self, _event: Event) {}
+}

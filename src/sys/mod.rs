@@ -1,0 +1,5 @@
+//! System calls, and the only `unsafe` of the project.
+//!
+//! The rule: every `unsafe` block states the invariant that makes it sound; functions here are thin, named after what
+//! they do to the system, and know nothing of images or containers.
+#![allow(unsafe_code)]

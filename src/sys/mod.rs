@@ -3,3 +3,6 @@
 //! The rule: every `unsafe` block states the invariant that makes it sound; functions here are thin, named after what
 //! they do to the system, and know nothing of images or containers.
 #![allow(unsafe_code)]
+
+pub mod path;
+pub mod xattr;

@@ -4,5 +4,12 @@
 //! they do to the system, and know nothing of images or containers.
 #![allow(unsafe_code)]
 
+pub mod lock;
+pub mod mount;
 pub mod path;
+pub mod process;
+pub mod security;
+pub mod socket;
+pub mod tty;
+pub mod userns;
 pub mod xattr;

@@ -1,0 +1,183 @@
+//! Mounts by descriptor: file systems are made detached, configured, and moved onto a target that was opened before.
+//!
+//! Nothing here takes a path inside a container's tree: targets are descriptors (see `path`), so a link planted in an
+//! image cannot lead a mount elsewhere. The functions that a container's init calls do not allocate.
+
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, move_mount, open_tree, unmount,
+};
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+pub use rustix::mount::MountAttrFlags as Attr;
+
+/// The layers of an overlay; paths relative to the current folder (the kernel takes at most 255 bytes of each).
+#[derive(Debug)]
+pub struct Overlay<'a> {
+    /// Topmost first.
+    pub lower: &'a [CString],
+    /// The upper and the work folder; none for a read-only view, which then needs two lower layers at least.
+    pub upper: Option<(&'a CStr, &'a CStr)>,
+    /// Without syncs: for trees that do not have to outlive a power cut.
+    pub volatile: bool,
+}
+
+/// Mounts an overlay, detached. Uses `lowerdir+` (Linux 6.7), else the option string, which holds about 200 layers.
+pub fn overlay(layers: &Overlay<'_>) -> io::Result<OwnedFd> {
+    match overlay_by_layer(layers) {
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => overlay_by_string(layers).map_err(|_| e),
+        other => other,
+    }
+}
+
+fn overlay_by_layer(layers: &Overlay<'_>) -> io::Result<OwnedFd> {
+    let fs = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_flag(fs.as_fd(), c"userxattr")?;
+    for lower in layers.lower {
+        fsconfig_set_string(fs.as_fd(), c"lowerdir+", lower.as_c_str())?;
+    }
+    if let Some((upper, work)) = layers.upper {
+        fsconfig_set_string(fs.as_fd(), c"upperdir", upper)?;
+        fsconfig_set_string(fs.as_fd(), c"workdir", work)?;
+        if layers.volatile {
+            fsconfig_set_flag(fs.as_fd(), c"volatile")?;
+        }
+    }
+    fsconfig_create(fs.as_fd())?;
+    Ok(fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
+}
+
+/// The way of kernels before `lowerdir+`: mounted on the work folder's parent for a moment, cloned, and taken away.
+fn overlay_by_string(layers: &Overlay<'_>) -> io::Result<OwnedFd> {
+    let mut options = b"userxattr,lowerdir=".to_vec();
+    for (n, lower) in layers.lower.iter().enumerate() {
+        if n > 0 {
+            options.push(b':');
+        }
+        options.extend_from_slice(lower.to_bytes());
+    }
+    if let Some((upper, work)) = layers.upper {
+        options.extend_from_slice(b",upperdir=");
+        options.extend_from_slice(upper.to_bytes());
+        options.extend_from_slice(b",workdir=");
+        options.extend_from_slice(work.to_bytes());
+        if layers.volatile {
+            options.extend_from_slice(b",volatile");
+        }
+    }
+    let options = CString::new(options)?;
+    mount(c"overlay", c".", c"overlay", MountFlags::empty(), Some(options.as_c_str()))?;
+    // The mount hides the current folder only for path lookups that come from above; ours is fetched through "..".
+    let here = std::env::current_dir()?;
+    let detached = open_tree(CWD, here.as_path(), OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC);
+    unmount(here.as_path(), UnmountFlags::DETACH)?;
+    Ok(detached?)
+}
+
+/// Makes a file system (`proc`, `tmpfs`, …) with its options, detached. Does not allocate.
+pub fn filesystem(kind: &CStr, options: &[(CString, CString)], attr: MountAttrFlags) -> io::Result<OwnedFd> {
+    let fs = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        if value.is_empty() {
+            fsconfig_set_flag(fs.as_fd(), key.as_c_str())?;
+        } else {
+            fsconfig_set_string(fs.as_fd(), key.as_c_str(), value.as_c_str())?;
+        }
+    }
+    fsconfig_create(fs.as_fd())?;
+    Ok(fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attr)?)
+}
+
+/// A detached copy of what is mounted at `path`, which the caller names (a bind mount in the making).
+pub fn copy_tree(dir: BorrowedFd<'_>, path: &CStr, recursive: bool) -> io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if path.is_empty() {
+        flags |= OpenTreeFlags::AT_EMPTY_PATH;
+    }
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    Ok(open_tree(dir, path, flags)?)
+}
+
+/// Like [`copy_tree`] for a path of the host.
+pub fn copy_host_tree(path: &CStr, recursive: bool) -> io::Result<OwnedFd> {
+    copy_tree(CWD, path, recursive)
+}
+
+/// `struct mount_attr` (mount_setattr(2)).
+#[repr(C)]
+struct MountAttr {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns: u64,
+}
+
+/// Adds attributes to a detached mount, with everything below it when asked (Linux 5.12).
+pub fn add_attributes(mounted: BorrowedFd<'_>, attr: MountAttrFlags, recursive: bool) -> io::Result<()> {
+    let what = MountAttr { set: attr.bits() as u64, clear: 0, propagation: 0, userns: 0 };
+    let mut flags = libc::AT_EMPTY_PATH;
+    if recursive {
+        flags |= libc::AT_RECURSIVE;
+    }
+    // SAFETY: the descriptor is live, the path is an empty C string, and the structure has the layout and the size that
+    // the call is told.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mounted.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &what as *const MountAttr,
+            std::mem::size_of::<MountAttr>(),
+        )
+    };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Puts a detached mount onto a target.
+pub fn attach(mounted: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(move_mount(mounted, c"", target, c"", flags)?)
+}
+
+/// Opens a mount target inside a tree. With `follow`, links are followed inside the tree; else a link is an error.
+pub fn target(root: BorrowedFd<'_>, path: &CStr, follow: bool) -> io::Result<OwnedFd> {
+    let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    if !follow {
+        resolve |= ResolveFlags::NO_SYMLINKS;
+    }
+    loop {
+        match openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Makes the tree at `root` (a mount) this process's root folder and drops the old one.
+pub fn enter_root(root: BorrowedFd<'_>) -> io::Result<()> {
+    rustix::process::fchdir(root)?;
+    // Both folders are the same: the old root ends up on top of the new one, from where it is taken away
+    // (pivot_root(2), "pivot_root(".", ".")").
+    rustix::process::pivot_root(c".", c".")?;
+    unmount(c".", UnmountFlags::DETACH)?;
+    rustix::process::chdir(c"/")?;
+    Ok(())
+}
+
+/// Whether a descriptor lies on a file system of this type (`statfs` magic number).
+pub fn is_on(fd: BorrowedFd<'_>, magic: i64) -> bool {
+    rustix::fs::fstatfs(fd).is_ok_and(|s| s.f_type as i64 == magic)
+}
+
+/// The path as a C string; an error for one with a NUL byte.
+pub fn c_path(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}

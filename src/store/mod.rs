@@ -1,1 +1,219 @@
-//! store
+//! The store: layers, images, containers, the step cache and everything half made, as plain files below one folder.
+//!
+//! ```text
+//! version                       format number
+//! lock                          shared while references are added, exclusive while victims are moved aside
+//! blobs/sha256/<hex>            manifests and configs
+//! layers/<id>/fs/               a layer's tree in overlay form, never changed after commit
+//! layers/<id>/layer.json        what the layer is (see `layer`)
+//! layers/by-diff/<hex>          → id
+//! images/<hex>.json             one record an image, by manifest digest
+//! images/names/<encoded>        one record a name
+//! containers/<id>/              see `container`; containers/by-name/<name> → id
+//! cache/steps/<key>.json        build step → layer
+//! cache/context/                digests of context files
+//! staging/<id>/ + lock          anything half made; swept when nobody holds the lock
+//! stub/                         lowest overlay layer: the mount points that a container needs
+//! ```
+//!
+//! Not here: mounts and processes (`run`), the tar format (`layer`), words for people (`cli`).
+//! Lock order: store lock, then a staging or container lock; never the other way round.
+
+pub mod blob;
+pub mod cache;
+pub mod container;
+pub mod image;
+pub mod layer;
+pub mod record;
+pub mod staging;
+
+use crate::error::{Kind, Result, fail_with};
+use crate::sys::lock::{self, Mode};
+use anyhow::Context;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The format that this code writes. An older one is migrated, a newer one refused.
+pub const FORMAT: u32 = 1;
+
+/// An opened store. Cheap to make: it holds paths, and opens what a name leads to.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// The store lock, held until dropped.
+#[must_use]
+pub struct StoreLock(#[allow(dead_code)] File);
+
+impl Store {
+    /// Opens the caller's store (`$DHOW_ROOT`, else `$XDG_DATA_HOME/dhow`, else `~/.local/share/dhow`), making it if needed.
+    pub fn open() -> Result<Store> {
+        let root = match std::env::var_os("DHOW_ROOT").filter(|v| !v.is_empty()) {
+            Some(root) => std::path::absolute(root)?,
+            None => dirs::data_dir()
+                .ok_or_else(|| {
+                    fail_with(
+                        Kind::System,
+                        "no place for the store: neither DHOW_ROOT nor HOME is set",
+                        "Set DHOW_ROOT to a folder of yours on a local disk.",
+                    )
+                })?
+                .join("dhow"),
+        };
+        Store::at(&root)
+    }
+
+    /// Opens the store at `root`, making it if needed.
+    pub fn at(root: &Path) -> Result<Store> {
+        let store = Store { root: root.to_path_buf() };
+        match fs::read_to_string(root.join("version")) {
+            Ok(text) => store.check_format(text.trim())?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => store.create().map_err(|e| store.unusable(e))?,
+            Err(e) => return Err(store.unusable(e.into())),
+        }
+        Ok(store)
+    }
+
+    fn check_format(&self, text: &str) -> Result<()> {
+        match text.parse::<u32>() {
+            Ok(FORMAT) => Ok(()),
+            Ok(other) => Err(fail_with(
+                Kind::System,
+                format!("the store {} has format {other}; this dhow knows format {FORMAT}", self.root.display()),
+                "Use a newer dhow, or name another store with DHOW_ROOT.",
+            )),
+            Err(_) => Err(fail_with(
+                Kind::System,
+                format!("{} does not hold a format number", self.root.join("version").display()),
+                format!("If this is a dhow store, write \"{FORMAT}\" into that file."),
+            )),
+        }
+    }
+
+    fn unusable(&self, error: anyhow::Error) -> anyhow::Error {
+        let cause = format!("{error:#}");
+        fail_with(
+            Kind::System,
+            format!("the store {} cannot be used: {cause}", self.root.display()),
+            "Make the folder writable for you, or name another one on a local disk with DHOW_ROOT.",
+        )
+    }
+
+    fn create(&self) -> Result<()> {
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700).create(&self.root)?;
+        let meta = fs::metadata(&self.root)?;
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            anyhow::bail!("it belongs to user {}", meta.uid());
+        }
+        fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700))?;
+        for dir in [
+            "blobs/sha256",
+            "layers/by-diff",
+            "images/names",
+            "containers/by-name",
+            "cache/steps",
+            "cache/context",
+            "staging",
+            "volumes",
+        ] {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(dir))?;
+        }
+        self.create_stub()?;
+        record::write_durable(&self.root.join("version"), format!("{FORMAT}\n").as_bytes())
+    }
+
+    /// The lowest overlay layer of every container: the mount points that a start needs, so that none of them ever
+    /// shows up in an upper directory (docs/decisions/0009).
+    fn create_stub(&self) -> Result<()> {
+        let stub = self.root.join("stub");
+        for dir in ["dev", "etc", "proc", "sys", "run"] {
+            fs::DirBuilder::new().recursive(true).mode(0o755).create(stub.join(dir))?;
+            fs::set_permissions(stub.join(dir), fs::Permissions::from_mode(0o755))?;
+        }
+        fs::set_permissions(&stub, fs::Permissions::from_mode(0o755))?;
+        for file in ["etc/hosts", "etc/hostname", "etc/resolv.conf", "run/.containerenv"] {
+            fs::write(stub.join(file), b"")?;
+            fs::set_permissions(stub.join(file), fs::Permissions::from_mode(0o644))?;
+        }
+        Ok(())
+    }
+
+    /// The store's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The lowest overlay layer (see `create_stub`).
+    pub fn stub(&self) -> PathBuf {
+        self.root.join("stub")
+    }
+
+    /// Where digests of context files are kept.
+    pub fn context_cache(&self) -> PathBuf {
+        self.root.join("cache/context")
+    }
+
+    /// Takes the store lock shared: held while references to layers or images are added.
+    pub fn lock_shared(&self) -> Result<StoreLock> {
+        self.lock(Mode::Shared)
+    }
+
+    /// Takes the store lock exclusively: held for the moment in which victims are moved aside.
+    pub fn lock_exclusive(&self) -> Result<StoreLock> {
+        self.lock(Mode::Exclusive)
+    }
+
+    fn lock(&self, mode: Mode) -> Result<StoreLock> {
+        let path = self.root.join("lock");
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| format!("opening {}", path.display()))?;
+        lock::lock(&file, mode).with_context(|| format!("locking {}", path.display()))?;
+        Ok(StoreLock(file))
+    }
+
+    /// Writes everything that the store's file system holds to disk (`syncfs`).
+    pub fn sync(&self) -> Result<()> {
+        let dir = File::open(&self.root)?;
+        rustix::fs::syncfs(&dir).with_context(|| format!("syncing {}", self.root.display()))
+    }
+}
+
+/// `n` random bytes as lower-case hex.
+pub fn random_hex(n: usize) -> String {
+    let mut bytes = vec![0u8; n];
+    let mut filled = 0;
+    while filled < n {
+        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())
+            .expect("the kernel's random source is always there on Linux 3.17 and newer");
+    }
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// This boot of the machine, to tell whether something unsynced may have been lost since.
+pub fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_format_is_refused_in_words() {
+        let dir = tempfile::tempdir().unwrap();
+        Store::at(dir.path()).unwrap();
+        fs::write(dir.path().join("version"), "99\n").unwrap();
+        let error = Store::at(dir.path()).unwrap_err();
+        assert!(format!("{error:#}").contains("format 99"), "{error:#}");
+        assert!(crate::error::hint_of(&error).is_some());
+    }
+}

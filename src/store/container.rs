@@ -1,0 +1,430 @@
+//! Containers: what was asked for, what runs, how it ended.
+//!
+//! ```text
+//! containers/<id>/lock            held by the monitor for its whole life: alive means this lock is held
+//! containers/<id>/container.json  the create options; its presence makes the folder a container
+//! containers/<id>/state.json      pid and start of the running (or last) process
+//! containers/<id>/exit.json       exit code and time, written before the lock is let go
+//! containers/<id>/upper, work     the writable layer
+//! containers/<id>/log             k8s-file format
+//! containers/<id>/hosts …         files mounted into the container
+//! containers/by-name/<name>       → id, made exclusively
+//! ```
+//! A container whose lock nobody holds and that has no exit record lost its monitor: it is shown as exited (137).
+
+use super::{Store, random_hex, record};
+use crate::error::{Kind, Result, fail, fail_with};
+use crate::image::config::Execution;
+use crate::sys::lock::{self, Mode};
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// `container.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ContainerRecord {
+    /// 64 hex digits.
+    pub id: String,
+    /// Unique among containers.
+    pub name: String,
+    /// RFC 3339.
+    pub created: String,
+    /// The image as shown to people: its full name, else its id.
+    pub image: String,
+    /// Digest of the image's manifest.
+    pub image_manifest: String,
+    /// Digest of the image's config.
+    pub image_id: String,
+    /// Layer ids, lowest first.
+    pub layers: Vec<String>,
+    /// What runs: entrypoint and command.
+    pub argv: Vec<String>,
+    /// The effective configuration (image and options merged), as `inspect` shows it.
+    pub config: Execution,
+    /// Host name inside.
+    pub hostname: String,
+    /// `private`, `host` or `none`.
+    pub network: String,
+    /// With a terminal of its own.
+    pub tty: bool,
+    /// With an open standard input.
+    pub stdin: bool,
+    /// Removed when it ends.
+    pub remove: bool,
+    /// Signal that asks it to end.
+    pub stop_signal: String,
+    /// Seconds between that signal and SIGKILL.
+    pub stop_timeout: u64,
+    /// Mounts asked for by the user.
+    #[serde(default)]
+    pub mounts: Vec<MountRecord>,
+    /// The command line that made it.
+    #[serde(default)]
+    pub create_command: Vec<String>,
+    /// The OCI runtime spec that it is started with.
+    pub spec: oci_spec::runtime::Spec,
+}
+
+/// A mount that the user asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountRecord {
+    /// `bind`, `volume` or `tmpfs`.
+    pub kind: String,
+    /// The volume's name, else empty.
+    pub name: String,
+    /// Path on the host.
+    pub source: String,
+    /// Path inside.
+    pub destination: String,
+    /// Writable.
+    pub rw: bool,
+}
+
+/// `state.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateRecord {
+    /// Process id of the container's first process, as the host sees it.
+    pub pid: i32,
+    /// Its start time in clock ticks since boot (`/proc/<pid>/stat`, field 22), against reuse of the pid.
+    pub start_time: u64,
+    /// RFC 3339.
+    pub started: String,
+}
+
+/// `exit.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitRecord {
+    /// 0 to 255; 128 + n after signal n.
+    pub code: i32,
+    /// RFC 3339.
+    pub finished: String,
+    /// Why it never ran, if it did not.
+    #[serde(default)]
+    pub error: String,
+}
+
+/// What a container is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// Never started (or just being started).
+    Created,
+    /// Its monitor lives.
+    Running(StateRecord),
+    /// It ended.
+    Exited(ExitRecord),
+}
+
+/// A container folder made by this process, its lock held.
+#[derive(Debug)]
+pub struct ContainerLock {
+    dir: PathBuf,
+    file: File,
+}
+
+impl ContainerLock {
+    /// The container's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The locked file; it must stay open in the monitor.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+}
+
+/// Checks a name that a user gave to a container or volume: `[A-Za-z0-9][A-Za-z0-9_.-]*`, at most 255 bytes.
+pub fn check_name(what: &str, name: &str) -> Result<()> {
+    let mut bytes = name.bytes();
+    let good = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        && name.len() <= 255;
+    if good {
+        return Ok(());
+    }
+    Err(fail(Kind::User, format!("invalid {what} name {name:?}: only [a-zA-Z0-9][a-zA-Z0-9_.-]* is allowed")))
+}
+
+impl Store {
+    fn containers_dir(&self) -> PathBuf {
+        self.root.join("containers")
+    }
+
+    /// The folder of a container.
+    pub fn container_dir(&self, id: &str) -> PathBuf {
+        self.containers_dir().join(id)
+    }
+
+    fn name_link(&self, name: &str) -> PathBuf {
+        self.containers_dir().join("by-name").join(name)
+    }
+
+    /// Makes a container's folder, takes its lock and claims its name. The record is written by [`Store::put_container`].
+    pub fn create_container(&self, id: &str, name: &str) -> Result<ContainerLock> {
+        check_name("container", name)?;
+        let dir = self.container_dir(id);
+        fs::DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("making {}", dir.display()))?;
+        let file = File::options().read(true).write(true).create_new(true).open(dir.join("lock"))?;
+        lock::lock(&file, Mode::Exclusive).context("locking the container")?;
+        let held = ContainerLock { dir, file };
+        if let Err(error) = self.claim_name(name, id) {
+            let _ = fs::remove_file(held.dir.join("lock"));
+            let _ = fs::remove_dir(&held.dir);
+            return Err(error);
+        }
+        Ok(held)
+    }
+
+    fn claim_name(&self, name: &str, id: &str) -> Result<()> {
+        let link = self.name_link(name);
+        // Two tries: the first may meet a name whose container is gone (its maker was killed in between).
+        for _ in 0..2 {
+            match File::create_new(&link) {
+                Ok(mut file) => return file.write_all(id.as_bytes()).context("claiming the name"),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    let owner = fs::read_to_string(&link).unwrap_or_default();
+                    if !owner.is_empty() && self.container_dir(&owner).join("lock").exists() {
+                        return Err(fail_with(
+                            Kind::InUse,
+                            format!("the container name {name:?} is already in use by {}", short(&owner)),
+                            format!("Remove that container (`dhow rm {name}`), or choose another name."),
+                        ));
+                    }
+                    if owner.is_empty() {
+                        return Err(fail(Kind::InUse, format!("the container name {name:?} is already in use")));
+                    }
+                    let _ = fs::remove_file(&link);
+                }
+                Err(e) => return Err(e).with_context(|| format!("claiming the name {name}")),
+            }
+        }
+        Err(fail(Kind::InUse, format!("the container name {name:?} is already in use")))
+    }
+
+    /// Gives a name back.
+    pub fn release_name(&self, name: &str, id: &str) {
+        let link = self.name_link(name);
+        if fs::read_to_string(&link).is_ok_and(|owner| owner == id) {
+            let _ = fs::remove_file(link);
+        }
+    }
+
+    /// A free name, `adjective_surname` in the peers' manner.
+    pub fn free_name(&self) -> String {
+        loop {
+            let random = random_hex(3);
+            let pick = |at: usize, of: &[&str]| {
+                let n = usize::from_str_radix(&random[at * 3..at * 3 + 3], 16).unwrap_or(0);
+                of[n % of.len()].to_string()
+            };
+            let name = format!("{}_{}", pick(0, ADJECTIVES), pick(1, SURNAMES));
+            if !self.name_link(&name).exists() {
+                return name;
+            }
+            let numbered = format!("{name}{}", u8::from_str_radix(&random[..1], 16).unwrap_or(0) % 10);
+            if !self.name_link(&numbered).exists() {
+                return numbered;
+            }
+        }
+    }
+
+    /// Writes the record; from now on the container is listed.
+    pub fn put_container(&self, container: &ContainerRecord) -> Result<()> {
+        let path = self.container_dir(&container.id).join("container.json");
+        record::write_quick(&path, &record::to_json(container)?)
+    }
+
+    /// Reads a record by full id.
+    pub fn container(&self, id: &str) -> Result<Option<ContainerRecord>> {
+        record::read(&self.container_dir(id).join("container.json"))
+    }
+
+    /// All containers, newest first. A damaged record hides only itself.
+    pub fn containers(&self) -> Result<Vec<ContainerRecord>> {
+        let mut all: Vec<ContainerRecord> =
+            self.container_ids()?.iter().filter_map(|id| self.container(id).ok().flatten()).collect();
+        all.sort_by(|a, b| b.created.cmp(&a.created));
+        Ok(all)
+    }
+
+    /// The ids of all container folders, half made ones too.
+    pub fn container_ids(&self) -> Result<Vec<String>> {
+        Ok(record::names(&self.containers_dir())?.into_iter().filter(|n| n.len() == 64).collect())
+    }
+
+    /// Finds a container by name, id or unique id prefix.
+    pub fn find_container(&self, text: &str) -> Result<ContainerRecord> {
+        if check_name("container", text).is_ok()
+            && let Ok(id) = fs::read_to_string(self.name_link(text))
+            && let Some(found) = self.container(&id)?
+        {
+            return Ok(found);
+        }
+        let mut ids = self.container_ids()?;
+        ids.retain(|id| !text.is_empty() && id.starts_with(text));
+        match ids.as_slice() {
+            [id] => self.container(id)?.ok_or_else(|| no_container(text)),
+            [] => Err(no_container(text)),
+            several => {
+                Err(fail(Kind::User, format!("the container id {text} is ambiguous: {} begin with it", several.len())))
+            }
+        }
+    }
+
+    /// Whether the container's monitor lives (or somebody is just making or removing it).
+    pub fn is_alive(&self, id: &str) -> Result<bool> {
+        match File::options().read(true).write(true).open(self.container_dir(id).join("lock")) {
+            Ok(file) => lock::is_held(&file).context("testing a container's lock"),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e).context("opening a container's lock"),
+        }
+    }
+
+    /// What the container is doing. Asks the lock, never a pid.
+    pub fn status(&self, id: &str) -> Result<Status> {
+        let dir = self.container_dir(id);
+        let alive = self.is_alive(id)?;
+        let state = record::read::<StateRecord>(&dir.join("state.json")).unwrap_or(None);
+        if alive {
+            return Ok(state.map_or(Status::Created, Status::Running));
+        }
+        // Read after the lock was seen free: the record is written before the lock is let go.
+        let exit = record::read::<ExitRecord>(&dir.join("exit.json")).unwrap_or(None);
+        Ok(match (exit, state) {
+            (Some(exit), _) => Status::Exited(exit),
+            (None, Some(state)) => Status::Exited(ExitRecord {
+                code: 137,
+                finished: state.started,
+                error: "the monitor was killed".into(),
+            }),
+            (None, None) => Status::Created,
+        })
+    }
+
+    /// Writes `state.json`.
+    pub fn put_state(&self, id: &str, state: &StateRecord) -> Result<()> {
+        record::write_quick(&self.container_dir(id).join("state.json"), &record::to_json(state)?)
+    }
+
+    /// Writes `exit.json`. Durable: an exit code that was reported is not forgotten.
+    pub fn put_exit(&self, id: &str, exit: &ExitRecord) -> Result<()> {
+        record::write_quick(&self.container_dir(id).join("exit.json"), &record::to_json(exit)?)
+    }
+
+    /// Waits until the container's monitor has let go of the lock, and takes it.
+    pub fn lock_ended(&self, id: &str, wait: bool) -> Result<Option<ContainerLock>> {
+        let dir = self.container_dir(id);
+        let file = match File::options().read(true).write(true).open(dir.join("lock")) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e).context("opening a container's lock"),
+        };
+        if wait {
+            lock::lock(&file, Mode::Exclusive).context("waiting for a container's lock")?;
+        } else if !lock::try_lock(&file, Mode::Exclusive)? {
+            return Ok(None);
+        }
+        Ok(Some(ContainerLock { dir, file }))
+    }
+
+    /// Labels of a container, empty if it has none.
+    pub fn labels(container: &ContainerRecord) -> BTreeMap<String, String> {
+        container.config.labels.clone().unwrap_or_default()
+    }
+}
+
+/// The failure that tools look for when a container is missing.
+pub fn no_container(text: &str) -> anyhow::Error {
+    fail_with(
+        Kind::NotFound,
+        format!("no container with name or ID {text:?} found: no such container"),
+        "`dhow ps -a` lists all containers.",
+    )
+}
+
+/// The first twelve digits of an id.
+pub fn short(id: &str) -> &str {
+    let hex = id.strip_prefix("sha256:").unwrap_or(id);
+    hex.get(..12).unwrap_or(hex)
+}
+
+const ADJECTIVES: &[&str] = &[
+    "amber", "bold", "brisk", "calm", "clever", "eager", "fair", "gentle", "hardy", "jolly", "keen", "lively", "lucid",
+    "merry", "nimble", "patient", "proud", "quick", "quiet", "ready", "steady", "swift", "tidy", "true", "vivid",
+    "warm", "wise", "witty", "zesty",
+];
+const SURNAMES: &[&str] = &[
+    "banu",
+    "bell",
+    "curie",
+    "darwin",
+    "euler",
+    "faraday",
+    "fermi",
+    "galileo",
+    "gauss",
+    "hopper",
+    "hypatia",
+    "ibnmajid",
+    "kepler",
+    "lovelace",
+    "maxwell",
+    "meitner",
+    "mendel",
+    "newton",
+    "noether",
+    "pascal",
+    "ramanujan",
+    "ritchie",
+    "tesla",
+    "thompson",
+    "turing",
+    "volta",
+    "wiles",
+    "zhenghe",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_won_by_one_and_lost_with_its_container() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let (a, b) = ("a".repeat(64), "b".repeat(64));
+        let held = store.create_container(&a, "web").unwrap();
+        let error = store.create_container(&b, "web").unwrap_err();
+        assert!(error.to_string().contains("already in use"), "{error}");
+        assert!(!store.container_dir(&b).exists(), "the loser leaves nothing");
+        assert!(store.is_alive(&a).unwrap());
+        fs::remove_dir_all(held.dir()).unwrap();
+        drop(held);
+        store.create_container(&b, "web").unwrap();
+    }
+
+    #[test]
+    fn names_that_are_paths_are_refused() {
+        for bad in ["", "../x", ".x", "a/b", "a b", "-x"] {
+            assert!(check_name("container", bad).is_err(), "{bad}");
+        }
+        assert!(check_name("container", "a_b-c.1").is_ok());
+    }
+
+    #[test]
+    fn a_container_without_monitor_and_exit_record_counts_as_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let id = "c".repeat(64);
+        let held = store.create_container(&id, "x").unwrap();
+        let state = StateRecord { pid: 1, start_time: 1, started: "2026-01-01T00:00:00Z".into() };
+        store.put_state(&id, &state).unwrap();
+        assert_eq!(store.status(&id).unwrap(), Status::Running(state));
+        drop(held);
+        assert!(matches!(store.status(&id).unwrap(), Status::Exited(ExitRecord { code: 137, .. })));
+    }
+}

@@ -1,0 +1,107 @@
+//! Small JSON records: written to a temporary name, synced when they must outlive a power cut, renamed into place.
+//! Reading a damaged record is an error that names the file; it never panics and never touches other records.
+
+use crate::error::{Kind, Result, fail};
+use anyhow::Context;
+use serde::{Serialize, de::DeserializeOwned};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// No record of ours comes near this size; a larger file is damage.
+const MAX_RECORD: u64 = 32 << 20;
+
+fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    // Long names (encoded image names) are cut, so that the temporary name stays within NAME_MAX.
+    let short: String = name.chars().take(64).collect();
+    path.with_file_name(format!(".{short}.{}.tmp", super::random_hex(6)))
+}
+
+fn write(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
+    let tmp = temporary(path);
+    let written = (|| -> io::Result<()> {
+        let mut file = File::create_new(&tmp)?;
+        file.write_all(bytes)?;
+        if durable {
+            file.sync_data()?;
+        }
+        fs::rename(&tmp, path)?;
+        if durable && let Some(parent) = path.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(())
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&tmp);
+    }
+    written.with_context(|| format!("writing {}", path.display()))
+}
+
+/// Replaces `path` in one step and does not return before it is on disk.
+pub fn write_durable(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, true)
+}
+
+/// Replaces `path` in one step; a power cut may lose it.
+pub fn write_quick(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, false)
+}
+
+/// The record as JSON bytes.
+pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).context("writing a record as JSON")
+}
+
+/// Reads a record; `None` when there is no such file.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let bytes = match fs::metadata(path).and_then(|m| {
+        if m.len() > MAX_RECORD { Err(io::Error::other("larger than any record of ours")) } else { fs::read(path) }
+    }) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
+    };
+    match serde_json::from_slice(&bytes) {
+        Ok(value) => Ok(Some(value)),
+        Err(e) => Err(fail(Kind::System, format!("the record {} is damaged: {e}", path.display()))),
+    }
+}
+
+/// The names in a folder of records, hidden and temporary ones left out, in byte order.
+pub fn names(dir: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(e) => return Err(e).with_context(|| format!("listing {}", dir.display())),
+    };
+    for entry in entries {
+        let entry = entry.with_context(|| format!("listing {}", dir.display()))?;
+        if let Ok(name) = entry.file_name().into_string()
+            && !name.starts_with('.')
+        {
+            found.push(name);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_replaced_whole_and_damage_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        assert_eq!(read::<Vec<u8>>(&path).unwrap(), None);
+        write_durable(&path, b"[1,2]").unwrap();
+        write_quick(&path, b"[3]").unwrap();
+        assert_eq!(read::<Vec<u8>>(&path).unwrap(), Some(vec![3]));
+        fs::write(&path, b"[3").unwrap();
+        assert!(read::<Vec<u8>>(&path).unwrap_err().to_string().contains("a.json"));
+        assert_eq!(names(dir.path()).unwrap(), ["a.json"]);
+    }
+}

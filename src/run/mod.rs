@@ -1,1 +1,2 @@
-//! run
+//! Running.
+pub mod options;

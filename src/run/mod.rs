@@ -1,2 +1,3 @@
-//! Running.
+//! From an image and options to a running process.
 pub mod options;
+pub mod profile;

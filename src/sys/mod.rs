@@ -4,10 +4,13 @@
 //! they do to the system, and know nothing of images or containers.
 #![allow(unsafe_code)]
 
+pub mod bpf;
 pub mod lock;
 pub mod mount;
 pub mod path;
 pub mod process;
+pub mod seccomp;
+mod seccomp_rules;
 pub mod security;
 pub mod socket;
 pub mod tty;

@@ -24,8 +24,10 @@ pub mod cache;
 pub mod container;
 pub mod image;
 pub mod layer;
+pub mod log;
 pub mod record;
 pub mod staging;
+pub mod volume;
 
 use crate::error::{Kind, Result, fail_with};
 use crate::sys::lock::{self, Mode};

@@ -60,6 +60,11 @@ pub fn try_lock(fd: impl AsFd, mode: Mode) -> io::Result<bool> {
     }
 }
 
+/// Lets go of the lock while the descriptor stays open (in this process and in every one that shares it).
+pub fn unlock(fd: impl AsFd) -> io::Result<()> {
+    fcntl(fd, libc::F_OFD_SETLK, &mut request(libc::F_UNLCK))
+}
+
 /// Whether another open file description holds a lock on the file (of either mode). Takes nothing.
 pub fn is_held(fd: impl AsFd) -> io::Result<bool> {
     let mut lock = request(libc::F_WRLCK);

@@ -7,6 +7,7 @@
 pub mod bpf;
 pub mod lock;
 pub mod mount;
+pub mod net;
 pub mod path;
 pub mod process;
 pub mod seccomp;

@@ -228,6 +228,19 @@ pub fn reset_signals() {
     }
 }
 
+/// Starts a helper program with default signals and an empty mask, which it would otherwise inherit from us.
+pub fn spawn_plain(command: &mut std::process::Command) -> io::Result<std::process::Child> {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: the closure runs between fork and exec and makes only async-signal-safe system calls.
+    unsafe {
+        command.pre_exec(|| {
+            reset_signals();
+            Ok(())
+        })
+    };
+    command.spawn()
+}
+
 /// Waits until one of the descriptors is ready (or `timeout_ms` passes; negative: for ever). Gives the `revents` of each.
 /// A descriptor of `None` is skipped.
 pub fn poll(fds: &[(Option<BorrowedFd<'_>>, i16)], timeout_ms: i32) -> io::Result<Vec<i16>> {
@@ -246,4 +259,11 @@ pub fn poll(fds: &[(Option<BorrowedFd<'_>>, i16)], timeout_ms: i32) -> io::Resul
             return Err(error);
         }
     }
+}
+
+/// The current folder by the system call itself: glibc's wrapper hides that a folder is unreachable.
+pub fn current_dir(buffer: &mut [u8]) -> io::Result<&[u8]> {
+    // SAFETY: pointer and length describe a live, writable slice.
+    let length = check(unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) })?;
+    Ok(&buffer[..(length as usize).saturating_sub(1)])
 }

@@ -1,0 +1,317 @@
+//! The front's and the worker's side of a start: who makes whom, and who tells whom what.
+//!
+//! front clones the worker and maps its ids; meanwhile the worker makes the container's folder and record and moves into
+//! the namespaces that init will share. Then it mounts, clones init, and stays as the container's monitor.
+
+use super::channel::{Channel, Message};
+use super::init::{self, Report, Stage, Start};
+use super::monitor::{self, Io};
+use super::options::{Network, Options};
+use super::plan::{Plan, Step};
+use super::prepare::{Draft, Ready};
+use super::{network, time};
+use crate::error::{Kind, Result, fail};
+use crate::store::Store;
+use crate::store::container::{ExitRecord, StateRecord, short};
+use crate::store::image::ImageRecord;
+use crate::sys::process::{self, Child, Side};
+use crate::sys::userns::{self, Crossing, IdMap};
+use crate::sys::{mount, security, tty};
+use anyhow::Context;
+use rustix::fd::{AsFd, OwnedFd};
+
+/// How a `run` ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The container.
+    pub id: String,
+    /// The program's exit code; none when it goes on in the background.
+    pub code: Option<i32>,
+}
+
+/// Runs a container: until its end, or until it is started when it is detached.
+pub fn run(store: &Store, options: &Options) -> Result<Outcome> {
+    let (image, name) = store.find_image_and_name(&options.image)?;
+    let shown = name.unwrap_or_else(|| short(&image.id).to_string());
+    let map = IdMap::of_caller()?;
+    let (ours, theirs) = Channel::pair()?;
+    // Blocked before the clone: a signal must find either side ready for it.
+    let signals = process::signal_descriptor().context("blocking signals")?;
+    let child = {
+        // Both ends are captured, so that the worker drops the front's end: each side sees the other's death.
+        let front_end = &ours;
+        let worker_end = &theirs;
+        userns::spawn(&map, |gate| {
+            let _ = front_end;
+            work(store, options, &image, &shown, worker_end, gate)
+        })?
+    };
+    drop(theirs);
+    Front { channel: ours, signals, worker: child, options, id: String::new(), raw: None }.follow()
+}
+
+/// The front while its container runs.
+struct Front<'a> {
+    channel: Channel,
+    signals: OwnedFd,
+    worker: Child,
+    options: &'a Options,
+    id: String,
+    raw: Option<tty::RawMode>,
+}
+
+impl Front<'_> {
+    fn follow(mut self) -> Result<Outcome> {
+        loop {
+            let fds = [(Some(self.channel.as_fd()), libc::POLLIN), (Some(self.signals.as_fd()), libc::POLLIN)];
+            let ready = process::poll(&fds, -1).context("waiting for the container")?;
+            if ready[1] != 0 {
+                self.forward_signals();
+            }
+            if ready[0] == 0 {
+                continue;
+            }
+            match self.channel.receive()? {
+                Some(Message::Connect { pid, dir }) => {
+                    let result = network::connect(pid, &dir);
+                    self.channel.send(&Message::Connected(Crossing::pack(result)))?;
+                }
+                Some(Message::Started { id }) => {
+                    self.id = id;
+                    if self.options.detach {
+                        return Ok(Outcome { id: self.id, code: None });
+                    }
+                    if self.options.tty && self.options.interactive && tty::is_terminal(process::standard(0)) {
+                        self.raw = tty::RawMode::enter(process::standard(0)).ok();
+                    }
+                }
+                Some(Message::Ended(result)) => {
+                    drop(self.raw.take());
+                    return Ok(Outcome { id: self.id, code: Some(result.unpack()?) });
+                }
+                Some(_) => {}
+                None => {
+                    drop(self.raw.take());
+                    let code = process::wait(&self.worker).unwrap_or(137);
+                    return Err(fail(
+                        Kind::System,
+                        format!("the container's monitor ended unexpectedly (code {code})"),
+                    ));
+                }
+            }
+        }
+    }
+
+    fn forward_signals(&self) {
+        while let Some(number) = process::next_signal(&self.signals) {
+            let message = match number {
+                libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE => continue,
+                libc::SIGWINCH => Message::Resize,
+                // Stopping the front alone would be no use to anybody: the container has no job control of ours.
+                libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU | libc::SIGCONT => continue,
+                number => Message::Signal(number),
+            };
+            let _ = self.channel.send(&message);
+        }
+    }
+}
+
+/// The worker's whole life; its result is the worker's exit code.
+fn work(
+    store: &Store,
+    options: &Options,
+    image: &ImageRecord,
+    shown: &str,
+    channel: &Channel,
+    gate: userns::Gate,
+) -> i32 {
+    let result = prepare_and_run(store, options, image, shown, channel, gate);
+    let failed = result.is_err();
+    let _ = channel.send(&Message::Ended(Crossing::pack(result)));
+    i32::from(failed)
+}
+
+fn prepare_and_run(
+    store: &Store,
+    options: &Options,
+    image: &ImageRecord,
+    shown: &str,
+    channel: &Channel,
+    gate: userns::Gate,
+) -> Result<i32> {
+    // Beside the id mapping: what needs no ids. The kernel makes a network namespace in about the time that the mapping
+    // takes, so it costs nothing here.
+    let mut draft = Draft::make(store, options, image, shown)?;
+    let shared = shared_namespaces(options.network);
+    let ready = process::unshare(shared).context("making the container's namespaces").and_then(|()| {
+        if !gate.wait() {
+            return Err(fail(Kind::System, "the ids were not mapped"));
+        }
+        draft.finish(store)
+    });
+    let result = ready.and_then(|ready| Worker { store, options, channel, draft: &draft }.run(ready));
+    put_away(store, &draft, options, &result);
+    result
+}
+
+/// The namespaces that worker and init share. The worker's life is the container's, and nothing of the worker's own can
+/// be reached through them (it has no abstract sockets and no System V objects).
+fn shared_namespaces(network: Network) -> i32 {
+    let own = libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+    if network == Network::Host { own } else { own | libc::CLONE_NEWNET }
+}
+
+/// Records the end or removes the container; afterwards the lock is free.
+fn put_away(store: &Store, draft: &Draft, options: &Options, result: &Result<i32>) {
+    let never_started = !matches!(result, Ok(_));
+    if options.remove || never_started {
+        // Off the list first, then its files: whoever looks in between sees no half removed container.
+        let _ = std::fs::remove_file(draft.lock.dir().join("container.json"));
+        store.release_name(&draft.record.name, &draft.record.id);
+        let _ = userns::remove_trees_here(&[draft.lock.dir().to_path_buf()]);
+    } else if let Ok(code) = result {
+        let exit = ExitRecord { code: *code, finished: time::now(), error: String::new() };
+        let _ = store.put_exit(&draft.record.id, &exit);
+    }
+    let _ = crate::sys::lock::unlock(draft.lock.file());
+}
+
+/// The worker of one container, its root file system ready.
+struct Worker<'a> {
+    store: &'a Store,
+    options: &'a Options,
+    channel: &'a Channel,
+    draft: &'a Draft,
+}
+
+impl Worker<'_> {
+    fn run(&self, ready: Ready) -> Result<i32> {
+        let id = &self.draft.record.id;
+        let pasta = match self.options.network {
+            Network::Private => {
+                let own = rustix::process::getpid().as_raw_nonzero().get();
+                Some(network::Guard::new(self.channel.connect_network(own, self.draft.lock.dir())?))
+            }
+            _ => {
+                bring_up_loopback(self.options.network)?;
+                None
+            }
+        };
+        security::set_dumpable(false).context("hiding the worker")?;
+        let mut io = Io::new(self.options, self.draft.lock.dir())?;
+        let (child, report) = start_init(&ready, &io)?;
+        io.close_container_side();
+        drop(ready.root);
+        if let Some(failed) = read_report(report) {
+            let _ = process::wait(&child);
+            return Err(explain(&ready.plan, failed, &self.draft.record.argv[0]));
+        }
+        let state = StateRecord {
+            pid: child.pid,
+            start_time: process::start_time(child.pid).unwrap_or(0),
+            started: time::now(),
+        };
+        self.store.put_state(id, &state)?;
+        // A front that is gone by now is no reason to end the container.
+        let _ = self.channel.send(&Message::Started { id: id.clone() });
+        if self.options.detach {
+            monitor::detach()?;
+        }
+        let code = monitor::watch(&child, io, self.channel, self.options.detach)?;
+        drop(pasta);
+        Ok(code)
+    }
+}
+
+fn bring_up_loopback(network: Network) -> Result<()> {
+    if network == Network::None {
+        crate::sys::net::bring_up_loopback().context("bringing up the loopback interface")?;
+    }
+    Ok(())
+}
+
+/// Clones init; gives it and the pipe on which it reports a failure.
+fn start_init(ready: &Ready, io: &Io) -> Result<(Child, OwnedFd)> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("making a pipe")?;
+    match process::clone(libc::CLONE_NEWPID | libc::CLONE_NEWNS).context("making the container's first process")? {
+        Side::Child => init::run(&Start {
+            plan: &ready.plan,
+            root: ready.root.as_fd(),
+            anchor: &ready.anchor,
+            network: None,
+            go: None,
+            streams: io.streams(),
+            report: write.as_fd(),
+        }),
+        Side::Parent(child) => Ok((child, read)),
+    }
+}
+
+/// Waits until init has become the program (nothing) or has failed (its report).
+pub fn read_report(report: OwnedFd) -> Option<Report> {
+    let mut bytes = [0u8; 8];
+    let n = rustix::io::retry_on_intr(|| rustix::io::read(&report, &mut bytes)).unwrap_or(0);
+    Report::decode(&bytes[..n])
+}
+
+/// Turns a report into words and an exit code (126: not executable, 127: not found; both as the peers have them).
+pub fn explain(plan: &Plan, report: Report, program: &str) -> anyhow::Error {
+    let cause = std::io::Error::from_raw_os_error(report.errno);
+    let io = |what: String| {
+        let link = report.errno == libc::ELOOP;
+        let why = if link { ": the image has a link there".to_string() } else { String::new() };
+        fail(Kind::System, format!("{what} failed: {cause}{why}"))
+    };
+    match report.stage {
+        Stage::Exec => explain_exec(report.errno, program),
+        Stage::Step => io(plan.steps.get(report.detail as usize).map_or_else(|| "a mount".into(), describe)),
+        Stage::Root => io("entering the root file system".into()),
+        Stage::Credentials => io("taking on the container's identity".into()),
+        Stage::Directory => {
+            let cwd = plan.command.cwd.to_string_lossy();
+            fail(Kind::Exit(126), format!("entering the working directory {cwd} failed: {cause}"))
+        }
+    }
+}
+
+/// The failure of an exec in words.
+pub fn explain_exec(errno: i32, program: &str) -> anyhow::Error {
+    match errno {
+        libc::ENOENT | libc::ENOTDIR => fail(
+            Kind::Exit(127),
+            format!(
+                "executable file {program:?} not found in the container (or its interpreter is missing): no such file or directory"
+            ),
+        ),
+        errno => {
+            let cause = std::io::Error::from_raw_os_error(errno);
+            fail(Kind::Exit(126), format!("the program {program:?} cannot be executed: {cause}"))
+        }
+    }
+}
+
+fn describe(step: &Step) -> String {
+    match step {
+        Step::Filesystem { kind, target, .. } => {
+            format!("mounting {} on /{}", kind.to_string_lossy(), target.to_string_lossy())
+        }
+        Step::Bind { source, target, .. } => {
+            format!("mounting {} on /{}", source.to_string_lossy(), target.to_string_lossy())
+        }
+        Step::Devices => "filling /dev".into(),
+        Step::Console => "making /dev/console".into(),
+        Step::Mask(path) => format!("masking /{}", path.to_string_lossy()),
+        Step::ReadOnly(path) => format!("making /{} read-only", path.to_string_lossy()),
+        Step::ReadOnlyRoot => "making the root read-only".into(),
+    }
+}
+
+/// Opens a devpts of the container's own and a terminal in it: both exist before init does.
+pub fn new_terminal() -> Result<(OwnedFd, OwnedFd, OwnedFd)> {
+    let option = |k: &str, v: &str| Ok::<_, anyhow::Error>((std::ffi::CString::new(k)?, std::ffi::CString::new(v)?));
+    let options = [option("ptmxmode", "0666")?, option("mode", "0620")?, option("gid", "5")?];
+    let attr = mount::Attr::MOUNT_ATTR_NOSUID | mount::Attr::MOUNT_ATTR_NOEXEC;
+    let devpts = mount::filesystem(c"devpts", &options, attr).context("making the container's devpts")?;
+    let (master, slave) = tty::open_pair(devpts.as_fd()).context("making the container's terminal")?;
+    Ok((devpts, master, slave))
+}

@@ -1,0 +1,294 @@
+//! The monitor: what a worker is while its container runs. Moves bytes, writes the log, passes signals on, and waits.
+//!
+//! One poll loop, no thread. Not here: starting (`launch`), and what remains to be done at the end (`launch::put_away`).
+
+use super::channel::{Channel, Message};
+use super::init::Streams;
+use super::launch::new_terminal;
+use super::options::Options;
+use super::time;
+use crate::error::Result;
+use crate::store::log::LogWriter;
+use crate::sys::process::{self, Child};
+use crate::sys::tty;
+use anyhow::Context;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::path::Path;
+
+/// One read of container output.
+const CHUNK: usize = 64 << 10;
+
+/// The descriptors between a container and the outside.
+pub struct Io {
+    /// The container's 0, 1, 2; none once init has them.
+    inside: Vec<OwnedFd>,
+    /// True when the container simply has our own descriptors.
+    inherited: bool,
+    /// Where the container's output is read: stdout (or the terminal), stderr.
+    output: [Option<OwnedFd>; 2],
+    /// Where the container's input is written.
+    input: Option<OwnedFd>,
+    /// Master of the container's terminal.
+    terminal: Option<OwnedFd>,
+    /// The devpts of that terminal.
+    devpts: Option<OwnedFd>,
+    /// Keeps the log, if there is one to keep.
+    log: Option<LogWriter>,
+    /// Our own standard input is to be passed on.
+    interactive: bool,
+    /// Input that the container has not taken yet.
+    pending: Vec<u8>,
+}
+
+fn null() -> Result<OwnedFd> {
+    rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).context("opening /dev/null")
+}
+
+impl Io {
+    /// Makes the descriptors that these options ask for.
+    ///
+    /// A caller's terminal is never handed to a container, which could read from it and change its modes; without a
+    /// terminal in the way and without a log to keep, the container inherits ours and nothing has to be moved.
+    pub fn new(options: &Options, dir: &Path) -> Result<Io> {
+        let keeps_log = options.detach || !options.remove;
+        let mut io = Io {
+            inside: Vec::new(),
+            inherited: false,
+            output: [None, None],
+            input: None,
+            terminal: None,
+            devpts: None,
+            log: if keeps_log { Some(LogWriter::open(dir)?) } else { None },
+            interactive: options.interactive && !options.detach,
+            pending: Vec::new(),
+        };
+        if options.tty {
+            io.with_terminal(options.interactive)?;
+        } else if keeps_log || own_terminal(options.interactive) {
+            io.with_pipes(options.interactive)?;
+        } else {
+            io.inherited = true;
+            let stdin = if options.interactive { process::standard(0).try_clone_to_owned()? } else { null()? };
+            io.inside =
+                vec![stdin, process::standard(1).try_clone_to_owned()?, process::standard(2).try_clone_to_owned()?];
+        }
+        Ok(io)
+    }
+
+    fn with_terminal(&mut self, interactive: bool) -> Result<()> {
+        let (devpts, master, slave) = new_terminal()?;
+        if let Some(own) = (0..=2).map(process::standard).find(|fd| tty::is_terminal(fd)) {
+            tty::copy_size(own, &master);
+        }
+        nonblocking(&master)?;
+        self.inside = vec![slave.try_clone()?, slave.try_clone()?, slave];
+        self.output[0] = Some(master.try_clone()?);
+        self.input = if interactive { Some(master.try_clone()?) } else { None };
+        self.terminal = Some(master);
+        self.devpts = Some(devpts);
+        Ok(())
+    }
+
+    fn with_pipes(&mut self, interactive: bool) -> Result<()> {
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).context("making a pipe");
+        let stdin = if interactive {
+            let (read, write) = pipe()?;
+            nonblocking(&write)?;
+            self.input = Some(write);
+            read
+        } else {
+            null()?
+        };
+        let (out, err) = (pipe()?, pipe()?);
+        self.inside = vec![stdin, out.1, err.1];
+        nonblocking(&out.0)?;
+        nonblocking(&err.0)?;
+        self.output = [Some(out.0), Some(err.0)];
+        Ok(())
+    }
+
+    /// What init gets.
+    pub fn streams(&self) -> Streams<'_> {
+        Streams {
+            fds: [self.inside[0].as_fd(), self.inside[1].as_fd(), self.inside[2].as_fd()],
+            terminal: self.terminal.is_some().then(|| self.inside[0].as_fd()),
+            devpts: self.devpts.as_ref().map(AsFd::as_fd),
+        }
+    }
+
+    /// Drops the container's side in this process: from now on the end of its last holder is seen.
+    pub fn close_container_side(&mut self) {
+        self.inside.clear();
+        self.devpts = None;
+    }
+}
+
+fn own_terminal(interactive: bool) -> bool {
+    let first = if interactive { 0 } else { 1 };
+    (first..=2).any(|n| tty::is_terminal(process::standard(n)))
+}
+
+fn nonblocking(fd: &OwnedFd) -> Result<()> {
+    rustix::io::ioctl_fionbio(fd, true).context("making a descriptor non-blocking")
+}
+
+/// Leaves the front's session and its standard descriptors: the front may end now.
+pub fn detach() -> Result<()> {
+    let _ = rustix::process::setsid();
+    let null = null()?;
+    for number in 0..=2 {
+        process::install_fd(null.as_fd(), number).context("leaving the standard descriptors")?;
+    }
+    Ok(())
+}
+
+/// Follows a container to its end; gives its exit code.
+pub fn watch(child: &Child, io: Io, channel: &Channel, detached: bool) -> Result<i32> {
+    let mut watch = Watch { io, front: (!detached).then_some(channel), detached, stdin_open: true };
+    watch.stdin_open = watch.io.interactive && !watch.io.inherited;
+    loop {
+        let (ended, readable) = watch.wait(child)?;
+        for stream in 0..2 {
+            if readable[stream] {
+                watch.pass_output(stream, CHUNK);
+            }
+        }
+        if ended {
+            break;
+        }
+    }
+    for stream in 0..2 {
+        while watch.pass_output(stream, CHUNK) {}
+    }
+    if let Some(log) = &mut watch.io.log {
+        log.finish(&time::now());
+    }
+    process::wait(child).context("waiting for the container's first process")
+}
+
+struct Watch<'a> {
+    io: Io,
+    front: Option<&'a Channel>,
+    detached: bool,
+    stdin_open: bool,
+}
+
+impl Watch<'_> {
+    /// Waits for something to do, does it for everything but output; gives whether the container has ended and which
+    /// output is there.
+    fn wait(&mut self, child: &Child) -> Result<(bool, [bool; 2])> {
+        let takes_input = self.io.input.is_some() && !self.io.pending.is_empty();
+        let wants_input = self.stdin_open && self.io.pending.is_empty() && self.io.input.is_some();
+        let fds: [(Option<BorrowedFd<'_>>, i16); 6] = [
+            (Some(child.pidfd.as_fd()), libc::POLLIN),
+            (self.io.output[0].as_ref().map(AsFd::as_fd), libc::POLLIN),
+            (self.io.output[1].as_ref().map(AsFd::as_fd), libc::POLLIN),
+            (self.front.map(|f| f.as_fd()), libc::POLLIN),
+            (wants_input.then(|| process::standard(0)), libc::POLLIN),
+            (self.io.input.as_ref().filter(|_| takes_input).map(AsFd::as_fd), libc::POLLOUT),
+        ];
+        let ready = process::poll(&fds, -1).context("waiting for the container")?;
+        if ready[3] != 0 {
+            self.hear(child);
+        }
+        if ready[4] != 0 {
+            self.read_input();
+        }
+        if ready[5] != 0 || (ready[4] != 0 && !self.io.pending.is_empty()) {
+            self.write_input();
+        }
+        Ok((ready[0] != 0, [ready[1] != 0, ready[2] != 0]))
+    }
+
+    fn hear(&mut self, child: &Child) {
+        let Some(front) = self.front else { return };
+        match front.receive() {
+            Ok(Some(Message::Signal(number))) => {
+                let _ = process::signal(&child.pidfd, number);
+            }
+            Ok(Some(Message::Resize)) => {
+                if let Some(terminal) = &self.io.terminal {
+                    tty::copy_size(process::standard(0), terminal);
+                }
+            }
+            Ok(Some(_)) => {}
+            // The front is gone (killed): the container goes on, as it would with a daemon.
+            Ok(None) | Err(_) => self.front = None,
+        }
+    }
+
+    fn read_input(&mut self) {
+        let mut buffer = vec![0u8; CHUNK];
+        match rustix::io::retry_on_intr(|| rustix::io::read(process::standard(0), &mut buffer)) {
+            Ok(n) if n > 0 => {
+                buffer.truncate(n);
+                self.io.pending = buffer;
+            }
+            Err(rustix::io::Errno::AGAIN) => {}
+            _ => {
+                self.stdin_open = false;
+                // A terminal has no end of its own: the end of our input is typed as Ctrl-D.
+                if self.io.terminal.is_some() {
+                    self.io.pending = vec![4];
+                } else {
+                    self.io.input = None;
+                }
+            }
+        }
+    }
+
+    fn write_input(&mut self) {
+        let Some(input) = &self.io.input else { return };
+        match rustix::io::retry_on_intr(|| rustix::io::write(input, &self.io.pending)) {
+            Ok(n) => drop(self.io.pending.drain(..n)),
+            Err(rustix::io::Errno::AGAIN) => {}
+            Err(_) => {
+                // Nobody reads any more.
+                self.io.input = None;
+                self.io.pending.clear();
+                self.stdin_open = false;
+            }
+        }
+    }
+
+    /// Passes on one piece of output; false when there is none (yet, or any more).
+    fn pass_output(&mut self, stream: usize, size: usize) -> bool {
+        let Some(source) = &self.io.output[stream] else { return false };
+        let mut buffer = vec![0u8; size];
+        match rustix::io::retry_on_intr(|| rustix::io::read(source, &mut buffer)) {
+            Ok(n) if n > 0 => {
+                let bytes = &buffer[..n];
+                if let Some(log) = &mut self.io.log {
+                    log.add(stream == 1, bytes, &time::now());
+                }
+                if !self.detached {
+                    write_all(process::standard(1 + stream as i32), bytes);
+                }
+                true
+            }
+            Err(rustix::io::Errno::AGAIN) => false,
+            // The end: of a pipe as 0 bytes, of a terminal as EIO.
+            _ => {
+                self.io.output[stream] = None;
+                false
+            }
+        }
+    }
+}
+
+/// Writes everything, or gives up when nobody reads (the caller's `| head`).
+fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        match rustix::io::write(to, bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(rustix::io::Errno::INTR) => {}
+            // Our caller made the descriptor non-blocking: wait for room.
+            Err(rustix::io::Errno::AGAIN) => {
+                let _ = process::poll(&[(Some(to), libc::POLLOUT)], -1);
+            }
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What a worker does before it makes init: the container's folder and record, its root file system, and everything that
+//! only the root file system can tell.
+//!
+//! [`Draft::make`] needs no ids and runs beside the id mapping; [`Draft::finish`] comes after it.
+
+use super::options::{MountSource, Network, Options, UserMount};
+use super::plan::{self, Plan};
+use super::{network, profile, signal, spec, time, user};
+use crate::error::{Kind, Result, fail};
+use crate::image::config::Execution;
+use crate::store::container::{ContainerLock, ContainerRecord, MountRecord};
+use crate::store::image::ImageRecord;
+use crate::store::{Store, random_hex};
+use crate::sys::mount;
+use crate::sys::path::Root;
+use anyhow::Context;
+use oci_spec::runtime::{Mount, Spec};
+use rustix::fd::OwnedFd;
+use std::ffi::CString;
+use std::fs;
+use std::path::Path;
+
+/// A container's folder and record, not yet startable.
+pub struct Draft {
+    /// The record; its spec lacks the numeric user.
+    pub record: ContainerRecord,
+    /// Held for the monitor's life.
+    pub lock: ContainerLock,
+}
+
+/// Everything that init needs.
+pub struct Ready {
+    /// What init does.
+    pub plan: Plan,
+    /// The mounted root file system, detached.
+    pub root: Root,
+    /// A folder onto which it is put.
+    pub anchor: CString,
+}
+
+impl Draft {
+    /// Makes the folder and the record.
+    pub fn make(store: &Store, options: &Options, image: &ImageRecord, shown: &str) -> Result<Draft> {
+        let id = random_hex(32);
+        let name = options.name.clone().unwrap_or_else(|| store.free_name());
+        let argv = spec::argv(&image.config.config, options)?;
+        for mount in &options.mounts {
+            check_source(store, mount)?;
+        }
+        let lock = store.create_container(&id, &name)?;
+        let made = Draft::fill(store, options, image, shown, id.clone(), name.clone(), argv, &lock);
+        match made {
+            Ok(record) => Ok(Draft { record, lock }),
+            Err(error) => {
+                let _ = fs::remove_dir_all(lock.dir());
+                store.release_name(&name, &id);
+                Err(error)
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn fill(
+        store: &Store,
+        options: &Options,
+        image: &ImageRecord,
+        shown: &str,
+        id: String,
+        name: String,
+        argv: Vec<String>,
+        lock: &ContainerLock,
+    ) -> Result<ContainerRecord> {
+        for sub in ["upper", "work"] {
+            fs::create_dir(lock.dir().join(sub)).with_context(|| format!("making the container's {sub} folder"))?;
+        }
+        // The upper folder is the container's root folder: everybody inside must be able to enter it.
+        fs::set_permissions(lock.dir().join("upper"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let hostname = options.hostname.clone().unwrap_or_else(|| match options.network {
+            Network::Host => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            _ => id[..12].to_string(),
+        });
+        let inherited = &image.config.config;
+        let config = effective(inherited, options, &argv, &hostname);
+        let mut mounts = host_files(lock.dir(), options.network, &hostname)?;
+        for mount in &options.mounts {
+            mounts.push(spec::user_mount(mount, |volume| store.volume_dir(volume))?);
+        }
+        let spec = spec::build(spec::Request {
+            env: config.env.clone().unwrap_or_default(),
+            cwd: config.working_dir.clone().unwrap_or_else(|| "/".into()),
+            user: config.user.clone().unwrap_or_default(),
+            hostname: &hostname,
+            network: options.network,
+            tty: options.tty,
+            read_only: options.read_only,
+            cap_add: &options.cap_add,
+            cap_drop: &options.cap_drop,
+            mounts,
+            argv: argv.clone(),
+        })?;
+        Ok(ContainerRecord {
+            id,
+            name,
+            created: time::now(),
+            image: shown.to_string(),
+            image_manifest: image.manifest.clone(),
+            image_id: image.id.clone(),
+            layers: image.layers.iter().map(|l| l.id.clone()).collect(),
+            argv,
+            hostname,
+            network: options.network.word().to_string(),
+            tty: options.tty,
+            stdin: options.interactive,
+            remove: options.remove,
+            stop_signal: stop_signal(options, inherited)?,
+            stop_timeout: options.stop_timeout.unwrap_or(profile::STOP_SECONDS),
+            mounts: options.mounts.iter().map(|m| mount_record(store, m)).collect(),
+            create_command: options.create_command.clone(),
+            config,
+            spec,
+        })
+    }
+
+    /// Mounts the root file system and looks up what it tells: user, home, working directory, mount targets.
+    /// Needs the mapped ids. Writes the record; from then on the container is listed.
+    pub fn finish(&mut self, store: &Store) -> Result<Ready> {
+        let root = Root::from_fd(root_filesystem(store, &self.record)?);
+        settle_user(&mut self.record.spec, &root)?;
+        let cwd = self.record.spec.process().as_ref().map(|p| p.cwd().clone()).unwrap_or_else(|| "/".into());
+        root.create_dirs(&cwd, 0o755, None)
+            .with_context(|| format!("making the working directory {}", cwd.display()))?;
+        let standard = profile::MOUNTS.len();
+        for mount in self.record.spec.mounts().iter().flatten().skip(standard.saturating_sub(1)) {
+            make_target(&root, mount)?;
+        }
+        let plan = plan::plan(&self.record.spec, cpus())?;
+        store.put_container(&self.record)?;
+        // Nothing is ever bound from below the stub, so covering it for a moment hides no source.
+        let anchor = mount::c_path(&store.stub())?;
+        Ok(Ready { plan, root, anchor })
+    }
+}
+
+/// How many processors the host shows; each has a folder that is masked.
+pub fn cpus() -> usize {
+    let present = fs::read_to_string("/sys/devices/system/cpu/present").unwrap_or_default();
+    present.trim().rsplit(['-', ',']).next().and_then(|n| n.parse::<usize>().ok()).map_or(1, |last| last + 1).min(4096)
+}
+
+/// Fills the numeric user, the groups and HOME into a spec.
+pub fn settle_user(spec: &mut Spec, root: &Root) -> Result<()> {
+    let Some(process) = spec.process_mut() else { return Ok(()) };
+    let identity = user::resolve(process.user().username().as_deref().unwrap_or_default(), root)?;
+    let mut env = process.env().clone().unwrap_or_default();
+    if !env.iter().any(|e| e.starts_with("HOME=")) {
+        env.push(format!("HOME={}", identity.home));
+        process.set_env(Some(env));
+    }
+    spec::set_user(spec, identity.uid, identity.gid, identity.groups);
+    Ok(())
+}
+
+/// The overlay of a container: its image's layers above the stub, its own upper folder on top.
+fn root_filesystem(store: &Store, record: &ContainerRecord) -> Result<OwnedFd> {
+    let own = |sub: &str| format!("containers/{}/{sub}", record.id);
+    let lower = lower_dirs(record.layers.iter().map(|id| format!("layers/{id}/fs")), true);
+    mount_overlay(store, &lower, Some((&own("upper"), &own("work"))), record.remove)
+}
+
+/// Lower folders for an overlay, topmost first, from layers given lowest first; with the stub below all of them.
+pub fn lower_dirs(lowest_first: impl DoubleEndedIterator<Item = String>, stub: bool) -> Vec<String> {
+    let mut dirs: Vec<String> = lowest_first.rev().collect();
+    if stub {
+        dirs.push("stub".into());
+    }
+    dirs
+}
+
+/// Mounts an overlay of folders given relative to the store.
+pub fn mount_overlay(store: &Store, lower: &[String], upper: Option<(&str, &str)>, volatile: bool) -> Result<OwnedFd> {
+    // Relative paths keep every name short: the kernel takes 255 bytes of each.
+    std::env::set_current_dir(store.root()).with_context(|| format!("entering {}", store.root().display()))?;
+    let c = |text: &str| CString::new(text).context("a path with a NUL byte");
+    let lower = lower.iter().map(|l| c(l)).collect::<Result<Vec<_>>>()?;
+    let upper = upper.map(|(u, w)| Ok::<_, anyhow::Error>((c(u)?, c(w)?))).transpose()?;
+    let upper = upper.as_ref().map(|(u, w)| (u.as_c_str(), w.as_c_str()));
+    mount::overlay(&mount::Overlay { lower: &lower, upper, volatile }).map_err(|error| {
+        let layers = lower.len();
+        crate::error::fail_with(
+            Kind::System,
+            format!("mounting the root file system ({layers} layers) below {} failed: {error}", store.root().display()),
+            "dhow needs overlay mounts in user namespaces (Linux 5.13 or newer) and a store on a local file system with \
+             extended attributes; DHOW_ROOT names another place.",
+        )
+    })
+}
+
+fn make_target(root: &Root, mount: &Mount) -> Result<()> {
+    let target = mount.destination();
+    let is_file = mount.typ().as_deref() == Some("bind")
+        && mount.source().as_ref().is_some_and(|s| fs::metadata(s).is_ok_and(|m| !m.is_dir()));
+    let failed = || format!("making the mount target {} in the container", target.display());
+    match root.stat(target) {
+        Ok(_) => return Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e).with_context(failed),
+    }
+    if !is_file {
+        root.create_dirs(target, 0o755, None).with_context(failed)?;
+        return Ok(());
+    }
+    if let Some(parent) = target.parent() {
+        root.create_dirs(parent, 0o755, None).with_context(failed)?;
+    }
+    use rustix::fs::{Mode, OFlags};
+    root.open_at(target, OFlags::CREATE | OFlags::WRONLY, Mode::from_raw_mode(0o644)).with_context(failed)?;
+    Ok(())
+}
+
+/// The files that every container gets from us: hosts, hostname and, where there is a network, resolv.conf.
+pub fn host_files(dir: &Path, network: Network, hostname: &str) -> Result<Vec<Mount>> {
+    if network == Network::Host {
+        let host = ["/etc/hosts", "/etc/resolv.conf"];
+        return host.iter().filter(|p| Path::new(p).exists()).map(|p| spec::bind(Path::new(p), p, false)).collect();
+    }
+    let own = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    let mut files = vec![("hosts", own), ("hostname", format!("{hostname}\n"))];
+    if network == Network::Private {
+        let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        files.push(("resolv.conf", network::resolv_conf(&host)));
+    }
+    let mut mounts = Vec::new();
+    for (name, text) in files {
+        let path = dir.join(name);
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        mounts.push(spec::bind(&path, &format!("/etc/{name}"), false)?);
+    }
+    Ok(mounts)
+}
+
+fn check_source(store: &Store, mount: &UserMount) -> Result<()> {
+    match &mount.source {
+        MountSource::Bind(path) if !path.exists() => Err(fail(
+            Kind::User,
+            format!("the mount source {} does not exist: no such file or directory", path.display()),
+        )),
+        MountSource::Volume(name) => store.make_volume(name),
+        _ => Ok(()),
+    }
+}
+
+fn mount_record(store: &Store, mount: &UserMount) -> MountRecord {
+    let (kind, name, source) = match &mount.source {
+        MountSource::Bind(path) => ("bind", String::new(), path.display().to_string()),
+        MountSource::Volume(name) => ("volume", name.clone(), store.volume_dir(name).display().to_string()),
+        MountSource::Tmpfs(_) => ("tmpfs", String::new(), "tmpfs".into()),
+    };
+    MountRecord { kind: kind.into(), name, source, destination: mount.target.clone(), rw: !mount.read_only }
+}
+
+fn stop_signal(options: &Options, image: &Execution) -> Result<String> {
+    if let Some(given) = &options.stop_signal {
+        signal::parse(given)?;
+        return Ok(given.clone());
+    }
+    // An image's signal that means nothing is ignored, as an image may not stop its own start.
+    let from_image = image.stop_signal.clone().filter(|s| signal::parse(s).is_ok());
+    Ok(from_image.unwrap_or_else(|| profile::STOP_SIGNAL.into()))
+}
+
+/// The image's configuration with the user's options on top, as `inspect` shows it.
+fn effective(image: &Execution, options: &Options, argv: &[String], hostname: &str) -> Execution {
+    let mut config = image.clone();
+    config.env = Some(spec::environment(image, hostname, options.tty, &options.env));
+    if let Some(entrypoint) = &options.entrypoint {
+        config.entrypoint = (!entrypoint.is_empty()).then(|| entrypoint.clone());
+        config.cmd = None;
+    }
+    if !options.command.is_empty() {
+        config.cmd = Some(options.command.clone());
+    }
+    debug_assert!(!argv.is_empty());
+    if let Some(user) = &options.user {
+        config.user = Some(user.clone());
+    }
+    config.working_dir = options.workdir.clone().or(config.working_dir).filter(|d| d.starts_with('/'));
+    if !options.labels.is_empty() {
+        config.labels.get_or_insert_default().extend(options.labels.clone());
+    }
+    config
+}

@@ -427,7 +427,7 @@ mod tests {
         symlink(outside.path(), dir.path().join("top/out")).unwrap();
         std::fs::create_dir(dir.path().join("top/closed")).unwrap();
         std::fs::write(dir.path().join("top/closed/f"), "").unwrap();
-        std::fs::set_permissions(dir.path().join("top/closed"), PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(dir.path().join("top/closed"), PermissionsExt::from_mode(0o000)).unwrap();
         for _ in 0..3000 {
             fs::mkdirat(&fd, "d", Mode::RWXU).unwrap();
             fd = open_dir_at(fd.as_fd(), OsStr::new("d")).unwrap();

@@ -1,0 +1,8 @@
+//! Everything that runs the dhow program, as one test program: a module for each topic, on top of `support`.
+//!
+//! `make test` runs it as an unprivileged user. Rules of the code itself are in `layering.rs`.
+
+mod cli;
+mod docs;
+mod harness;
+mod support;

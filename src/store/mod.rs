@@ -21,6 +21,7 @@
 
 pub mod blob;
 pub mod cache;
+pub mod compose;
 pub mod container;
 pub mod image;
 pub mod layer;

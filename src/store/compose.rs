@@ -1,0 +1,108 @@
+//! From layers and a configuration to a recorded image: what a build, a commit and an import end with.
+//!
+//! Not here: making layers (`layer`, [`Store::publish_layer`]) and naming the image ([`Store::set_name`]).
+
+use super::Store;
+use super::image::ImageRecord;
+use super::layer::LayerRef;
+use crate::error::{Kind, Result, fail, fail_with};
+use crate::image::config::ImageConfig;
+use crate::image::digest::Digest;
+use crate::image::manifest::{self, Descriptor};
+
+/// What Docker shows for an image that does not say when it was made: the zero value of Go's time.
+const NO_TIME: &str = "0001-01-01T00:00:00Z";
+
+impl Store {
+    /// Records an image of our own making: config and manifest as blobs, the layers on disk, then the record.
+    ///
+    /// `layers` are lowest first; the config's diff ids are set from them. The same input gives the same image.
+    pub fn record_image(&self, mut config: ImageConfig, layers: Vec<LayerRef>) -> Result<ImageRecord> {
+        config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
+        let config_bytes = config.to_bytes();
+        let id = Digest::of(&config_bytes);
+        let config_descriptor = Descriptor::new(manifest::OCI_CONFIG, id.clone(), config_bytes.len() as u64);
+        let descriptors = layers
+            .iter()
+            .map(|l| Ok(Descriptor::new(manifest::OCI_LAYER, Digest::parse(&l.diff_id)?, l.tar_size)))
+            .collect::<Result<Vec<_>>>()?;
+        let manifest_bytes = manifest::build_manifest(&config_descriptor, &descriptors);
+        if manifest_bytes.len() as u64 > manifest::MAX_MANIFEST {
+            return Err(fail(Kind::User, format!("the image has too many layers ({}) for a manifest", layers.len())));
+        }
+        // From here on nobody moves aside a layer that we have seen.
+        let _adding = self.lock_shared()?;
+        if let Some(gone) = layers.iter().find(|l| !matches!(self.usable_layer(&l.id), Ok(Some(_)))) {
+            return Err(fail_with(
+                Kind::System,
+                format!("the layer {} was removed while the image was made", gone.diff_id),
+                "Run the command again.",
+            ));
+        }
+        self.put_blob(&config_bytes)?;
+        let manifest = self.put_blob(&manifest_bytes)?;
+        self.sync_layers(&layers)?;
+        let record = ImageRecord {
+            manifest: manifest.to_string(),
+            id: id.to_string(),
+            size: layers.iter().map(|l| l.content_size).sum(),
+            created: config.created.clone().unwrap_or_else(|| NO_TIME.into()),
+            config,
+            layers,
+        };
+        self.put_image(&record)?;
+        Ok(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layer::LayerRecord;
+    use super::*;
+
+    fn layer(store: &Store) -> LayerRef {
+        let staging = store.staging().unwrap();
+        let made = staging.path().join("x");
+        std::fs::create_dir_all(made.join("fs")).unwrap();
+        let found = LayerRecord {
+            diff_id: Digest::of(b"tar").to_string(),
+            tar_size: 1024,
+            content_size: 7,
+            files: 1,
+            recipe: false,
+            unsynced_boot: String::new(),
+        };
+        store.publish_layer(&staging, &made, found).unwrap()
+    }
+
+    fn config() -> ImageConfig {
+        ImageConfig { architecture: "amd64".into(), os: "linux".into(), ..ImageConfig::default() }
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_image_and_its_blobs_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let layer = layer(&store);
+        let image = store.record_image(config(), vec![layer.clone()]).unwrap();
+        assert_eq!(image, store.record_image(config(), vec![layer.clone()]).unwrap());
+        assert_eq!(store.image(&image.manifest).unwrap().unwrap(), image);
+        let bytes = store.get_blob(&Digest::parse(&image.manifest).unwrap()).unwrap();
+        let manifest = manifest::parse_manifest(&bytes).unwrap();
+        assert_eq!(manifest.config.digest.to_string(), image.id);
+        assert_eq!(manifest.layers[0].digest.to_string(), layer.diff_id);
+        let config = ImageConfig::parse(&store.get_blob(&manifest.config.digest).unwrap()).unwrap();
+        assert_eq!(config.rootfs.diff_ids, [layer.diff_id]);
+        assert!(store.layer(&layer.id).unwrap().unwrap().unsynced_boot.is_empty(), "synced before it is recorded");
+    }
+
+    #[test]
+    fn an_image_of_a_layer_that_is_gone_is_not_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let layer = layer(&store);
+        std::fs::remove_dir_all(store.layer_dir(&layer.id)).unwrap();
+        assert!(store.record_image(config(), vec![layer]).is_err());
+        assert!(store.images().unwrap().is_empty());
+    }
+}

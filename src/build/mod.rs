@@ -1,18 +1,214 @@
 //! Builds an image from a Dockerfile.
+//!
+//! ```text
+//! bytes → lines (parse) → typed instructions (instruction) → stages (stage)
+//!       → walk: key, look-up, else execute → layers and configuration → image
+//! ```
+//! Not here: how a process is started (`run`), how layers are kept (`store`), what is printed (`cli`).
 
 pub mod args;
 pub mod context;
 pub mod copy;
+mod execute;
 pub mod expand;
 pub mod glob;
+mod hasher;
 pub mod heredoc;
 pub mod ignore;
 pub mod index;
 pub mod instruction;
+mod key;
 pub mod owner;
 pub mod parse;
 mod pattern;
 pub mod source;
 pub mod stage;
 pub mod state;
+mod walk;
 pub mod words;
+
+use crate::error::{Kind, Result, fail, fail_with};
+use crate::image::reference::Reference;
+use crate::progress::{Event, Reporter};
+use crate::run::channel::{Channel, Message};
+use crate::run::network;
+pub use crate::run::options::Network;
+use crate::store::Store;
+use crate::store::image::ImageRecord;
+use crate::sys::process::{self, Child};
+use crate::sys::security;
+use crate::sys::userns::{self, Crossing, IdMap};
+use anyhow::Context as _;
+use execute::Executor;
+use rustix::fd::{AsFd, OwnedFd};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use walk::{Finished, Progress, Walk};
+
+/// Options of a build.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The context folder.
+    pub context: PathBuf,
+    /// The Dockerfile; none means the context's.
+    pub file: Option<PathBuf>,
+    /// The Dockerfile's text, where it was read from standard input.
+    pub file_text: Option<Vec<u8>>,
+    /// Names of the result.
+    pub tags: Vec<Reference>,
+    /// `--build-arg`.
+    pub args: BTreeMap<String, String>,
+    /// `--target`.
+    pub target: Option<String>,
+    /// Execute every step.
+    pub no_cache: bool,
+    /// Network of RUN.
+    pub network: Network,
+    /// `--label`.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Builds an image, records it and names it.
+pub fn build(store: &Store, options: &Options, reporter: &dyn Reporter) -> Result<ImageRecord> {
+    let context = std::fs::canonicalize(&options.context)
+        .map_err(|e| fail(Kind::User, format!("the build context {}: {e}", options.context.display())))?;
+    let options = &Options { context, ..options.clone() };
+    let (path, bytes) = dockerfile(options)?;
+    let shown = path.file_name().map_or_else(|| "Dockerfile".into(), |n| n.to_string_lossy().into_owned());
+    let plan = stage::plan(parse::parse(&shown, &bytes)?)?;
+    let target = plan.target(options.target.as_deref())?;
+    let globals = plan.globals(target, &options.args, &args::Platform::host())?;
+    let mut walk = Walk::new(store, options, &plan, globals, target, &path)?;
+    let finished = match walk.advance(None, reporter)? {
+        Progress::Done => {
+            walk.save_index();
+            walk.finish(None)?
+        }
+        Progress::NeedsWorker => in_worker(store, &mut walk, reporter)?,
+    };
+    let image = store.record_image(finished.config, finished.layers)?;
+    for tag in &options.tags {
+        store.set_name(tag, &image.manifest)?;
+    }
+    Ok(image)
+}
+
+/// The Dockerfile's path (for its ignore file) and text.
+fn dockerfile(options: &Options) -> Result<(PathBuf, Vec<u8>)> {
+    if let Some(text) = &options.file_text {
+        return Ok((options.context.join("Dockerfile"), text.clone()));
+    }
+    let candidates = match &options.file {
+        // As Podman and Docker both take it: relative to the current folder, else to the context.
+        Some(file) => vec![file.clone(), options.context.join(file)],
+        None => ["Containerfile", "Dockerfile"].map(|name| options.context.join(name)).to_vec(),
+    };
+    let path = candidates.iter().find(|p| p.exists()).cloned().ok_or_else(|| match &options.file {
+        Some(file) => {
+            fail(Kind::User, format!("the Dockerfile {} does not exist: no such file or directory", file.display()))
+        }
+        None => fail_with(
+            Kind::User,
+            format!(
+                "{} holds neither a Containerfile nor a Dockerfile: no such file or directory",
+                options.context.display()
+            ),
+            "Write one there, or name another with -f.",
+        ),
+    })?;
+    let bytes = std::fs::read(&path).map_err(|e| fail(Kind::User, format!("reading {}: {e}", path.display())))?;
+    Ok((path, bytes))
+}
+
+/// Goes on with a walk in a worker, with all ids; the front draws what it tells.
+fn in_worker(store: &Store, walk: &mut Walk<'_>, reporter: &dyn Reporter) -> Result<Finished> {
+    let map = IdMap::of_caller()?;
+    let (ours, theirs) = Channel::pair()?;
+    let signals = process::signal_descriptor().context("blocking signals")?;
+    let worker = userns::spawn(&map, |gate| {
+        if !gate.wait() {
+            return 1;
+        }
+        let _ = security::die_with_parent();
+        let _ = security::set_dumpable(false);
+        let _ = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        let result = work(store, walk, &theirs);
+        let packed = Crossing::pack(result.and_then(|f| serde_json::to_string(&f).context("packing the result")));
+        theirs.send(&Message::Built(packed)).map_or(1, |()| 0)
+    })?;
+    drop(theirs);
+    let result = follow(&ours, &worker, &signals, reporter);
+    if result.is_err() {
+        let _ = process::signal(&worker.pidfd, libc::SIGKILL);
+    }
+    let _ = process::wait(&worker);
+    if result.is_err() {
+        // The worker cleans up after a failing step; this is for one that was killed.
+        let _ = userns::remove_trees(&store.abandoned_staging()?);
+    }
+    result
+}
+
+fn follow(channel: &Channel, worker: &Child, signals: &OwnedFd, reporter: &dyn Reporter) -> Result<Finished> {
+    loop {
+        let fds = [(Some(channel.as_fd()), libc::POLLIN), (Some(signals.as_fd()), libc::POLLIN)];
+        let ready = process::poll(&fds, -1).context("waiting for the build")?;
+        if ready[1] != 0 {
+            interrupted(signals, worker)?;
+        }
+        if ready[0] == 0 {
+            continue;
+        }
+        match channel.receive()? {
+            Some(Message::Progress(event)) => reporter.report(event),
+            Some(Message::Connect { pid, dir }) => {
+                let result = network::connect(pid, &dir);
+                channel.send(&Message::Connected(Crossing::pack(result)))?;
+            }
+            Some(Message::Built(result)) => {
+                return serde_json::from_str(&result.unpack()?).context("reading the worker's result");
+            }
+            Some(_) => {}
+            None => return Err(fail(Kind::System, "the build's worker ended unexpectedly")),
+        }
+    }
+}
+
+/// A signal that ends programs ends the build: the worker is killed, its steps with it, and nothing half made stays.
+fn interrupted(signals: &OwnedFd, worker: &Child) -> Result<()> {
+    while let Some(number) = process::next_signal(signals) {
+        if matches!(number, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
+            let _ = process::signal(&worker.pidfd, libc::SIGKILL);
+            return Err(fail(Kind::Exit(128 + number), "interrupted; finished steps stay in the cache"));
+        }
+    }
+    Ok(())
+}
+
+/// Tells the front over its channel.
+struct Teller<'a>(&'a Channel);
+
+impl Reporter for Teller<'_> {
+    fn report(&self, event: Event) {
+        let _ = self.0.send(&Message::Progress(event));
+    }
+}
+
+fn work(store: &Store, walk: &mut Walk<'_>, channel: &Channel) -> Result<Finished> {
+    userns::remove_trees_here(&store.abandoned_staging()?)?;
+    let mut executor = Executor::new(store, channel)?;
+    let advanced = walk.advance(Some(&mut executor), &Teller(channel));
+    walk.save_index();
+    let finished = match advanced {
+        Ok(_) => walk.finish(Some(&mut executor)),
+        Err(error) => {
+            // What was finished before the failing step stays in the cache.
+            let _ = executor.collect(true);
+            Err(error)
+        }
+    };
+    let cleaned = executor.clean();
+    let finished = finished?;
+    cleaned?;
+    Ok(finished)
+}

@@ -8,7 +8,7 @@
 
 use super::plan::{Command, Credentials, Plan, Step};
 use super::profile;
-use crate::sys::{mount, process, seccomp, security, tty};
+use crate::sys::{mount, net, process, seccomp, security, tty};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::ffi::CStr;
@@ -84,6 +84,8 @@ pub struct Start<'a> {
     pub anchor: &'a CStr,
     /// Network namespace to join, where the plan does not bring its own.
     pub network: Option<BorrowedFd<'a>>,
+    /// Bring the loopback interface up: the network namespace came with this process's own clone.
+    pub loopback: bool,
     /// Closed when the worker says go; read before the program is started.
     pub go: Option<BorrowedFd<'a>>,
     /// The descriptors of the program.
@@ -109,6 +111,9 @@ fn begin(start: &Start<'_>) -> Result<std::convert::Infallible, Failed> {
     let at = |stage: Stage| move |error: io::Error| Failed(stage, 0, error);
     if let Some(network) = start.network {
         rustix::thread::move_into_link_name_space(network, None).map_err(|e| at(Stage::Root)(e.into()))?;
+    }
+    if start.loopback {
+        net::bring_up_loopback().map_err(at(Stage::Root))?;
     }
     put_root(start).map_err(at(Stage::Root))?;
     let mut empty = None;
@@ -164,6 +169,10 @@ fn apply(step: &Step, start: &Start<'_>, empty: &mut Option<OwnedFd>) -> io::Res
             mount::attach(tree.as_fd(), target.as_fd())
         }
         Step::Devices => devices(root),
+        Step::DeviceFolder(name) => {
+            let dev = mount::target(root, c"dev", false)?;
+            Ok(rustix::fs::mkdirat(&dev, name.as_c_str(), Mode::from_raw_mode(0o755))?)
+        }
         Step::Console => match start.streams.terminal {
             Some(terminal) => console(root, terminal),
             None => Ok(()),

@@ -16,7 +16,7 @@ use crate::store::container::{ExitRecord, StateRecord, short};
 use crate::store::image::ImageRecord;
 use crate::sys::process::{self, Child, Side};
 use crate::sys::userns::{self, Crossing, IdMap};
-use crate::sys::{mount, security, tty};
+use crate::sys::{security, tty};
 use anyhow::Context;
 use rustix::fd::{AsFd, OwnedFd};
 
@@ -78,6 +78,9 @@ impl Front<'_> {
                 }
                 Some(Message::Started { id }) => {
                     self.id = id;
+                    if let Some(path) = &self.options.cidfile {
+                        std::fs::write(path, &self.id).with_context(|| format!("writing {}", path.display()))?;
+                    }
                     if self.options.detach {
                         return Ok(Outcome { id: self.id, code: None });
                     }
@@ -163,7 +166,7 @@ fn shared_namespaces(network: Network) -> i32 {
 
 /// Records the end or removes the container; afterwards the lock is free.
 fn put_away(store: &Store, draft: &Draft, options: &Options, result: &Result<i32>) {
-    let never_started = !matches!(result, Ok(_));
+    let never_started = result.is_err();
     if options.remove || never_started {
         // Off the list first, then its files: whoever looks in between sees no half removed container.
         let _ = std::fs::remove_file(draft.lock.dir().join("container.json"));
@@ -239,6 +242,7 @@ fn start_init(ready: &Ready, io: &Io) -> Result<(Child, OwnedFd)> {
             root: ready.root.as_fd(),
             anchor: &ready.anchor,
             network: None,
+            loopback: false,
             go: None,
             streams: io.streams(),
             report: write.as_fd(),
@@ -299,19 +303,10 @@ fn describe(step: &Step) -> String {
             format!("mounting {} on /{}", source.to_string_lossy(), target.to_string_lossy())
         }
         Step::Devices => "filling /dev".into(),
+        Step::DeviceFolder(name) => format!("making /dev/{}", name.to_string_lossy()),
         Step::Console => "making /dev/console".into(),
         Step::Mask(path) => format!("masking /{}", path.to_string_lossy()),
         Step::ReadOnly(path) => format!("making /{} read-only", path.to_string_lossy()),
         Step::ReadOnlyRoot => "making the root read-only".into(),
     }
-}
-
-/// Opens a devpts of the container's own and a terminal in it: both exist before init does.
-pub fn new_terminal() -> Result<(OwnedFd, OwnedFd, OwnedFd)> {
-    let option = |k: &str, v: &str| Ok::<_, anyhow::Error>((std::ffi::CString::new(k)?, std::ffi::CString::new(v)?));
-    let options = [option("ptmxmode", "0666")?, option("mode", "0620")?, option("gid", "5")?];
-    let attr = mount::Attr::MOUNT_ATTR_NOSUID | mount::Attr::MOUNT_ATTR_NOEXEC;
-    let devpts = mount::filesystem(c"devpts", &options, attr).context("making the container's devpts")?;
-    let (master, slave) = tty::open_pair(devpts.as_fd()).context("making the container's terminal")?;
-    Ok((devpts, master, slave))
 }

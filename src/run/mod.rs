@@ -13,10 +13,11 @@ mod monitor;
 pub mod network;
 pub mod options;
 pub mod plan;
-mod prepare;
+pub mod prepare;
 pub mod profile;
 pub mod signal;
 pub mod spec;
+pub mod step;
 pub mod time;
 pub mod user;
 

@@ -4,13 +4,12 @@
 
 use super::channel::{Channel, Message};
 use super::init::Streams;
-use super::launch::new_terminal;
 use super::options::Options;
 use super::time;
 use crate::error::Result;
 use crate::store::log::LogWriter;
 use crate::sys::process::{self, Child};
-use crate::sys::tty;
+use crate::sys::{mount, tty};
 use anyhow::Context;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -150,8 +149,8 @@ pub fn watch(child: &Child, io: Io, channel: &Channel, detached: bool) -> Result
     watch.stdin_open = watch.io.interactive && !watch.io.inherited;
     loop {
         let (ended, readable) = watch.wait(child)?;
-        for stream in 0..2 {
-            if readable[stream] {
+        for (stream, there) in readable.into_iter().enumerate() {
+            if there {
                 watch.pass_output(stream, CHUNK);
             }
         }
@@ -291,4 +290,14 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) {
             Err(_) => return,
         }
     }
+}
+
+/// Opens a devpts of the container's own and a terminal in it: both exist before init does.
+fn new_terminal() -> Result<(OwnedFd, OwnedFd, OwnedFd)> {
+    let option = |k: &str, v: &str| Ok::<_, anyhow::Error>((std::ffi::CString::new(k)?, std::ffi::CString::new(v)?));
+    let options = [option("ptmxmode", "0666")?, option("mode", "0620")?, option("gid", "5")?];
+    let attr = mount::Attr::MOUNT_ATTR_NOSUID | mount::Attr::MOUNT_ATTR_NOEXEC;
+    let devpts = mount::filesystem(c"devpts", &options, attr).context("making the container's devpts")?;
+    let (master, slave) = tty::open_pair(devpts.as_fd()).context("making the container's terminal")?;
+    Ok((devpts, master, slave))
 }

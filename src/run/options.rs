@@ -91,6 +91,8 @@ pub struct Options {
     pub stop_signal: Option<String>,
     /// `--stop-timeout` in seconds.
     pub stop_timeout: Option<u64>,
+    /// Where the container's id is written as soon as it runs.
+    pub cidfile: Option<PathBuf>,
     /// The whole command line, for `inspect`.
     pub create_command: Vec<String>,
 }

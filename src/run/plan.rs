@@ -44,6 +44,8 @@ pub enum Step {
     },
     /// Populate the fresh /dev: folders, devices bound from the host, links.
     Devices,
+    /// Make a folder in the fresh /dev, for a bind mount that follows.
+    DeviceFolder(CString),
     /// Put the terminal of the container onto /dev/console.
     Console,
     /// Hide a path: an empty read-only folder or /dev/null over it. A path that is not there is skipped.
@@ -145,6 +147,10 @@ fn steps(spec: &Spec, tty: bool, cpus: usize) -> Result<Vec<Step>> {
         if kind == "bind" {
             let source = mount.source().as_ref().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             let system = target.as_bytes() == b"sys";
+            // The image's /dev is covered by a fresh one, so a target in it must be made there.
+            if let Some(name) = target.to_str().ok().and_then(|t| t.strip_prefix("dev/")).filter(|n| !n.contains('/')) {
+                steps.push(Step::DeviceFolder(c(name)?));
+            }
             steps.push(Step::Bind {
                 source: c(&source)?,
                 attr: split.attr,

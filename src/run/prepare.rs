@@ -129,8 +129,7 @@ impl Draft {
         let cwd = self.record.spec.process().as_ref().map(|p| p.cwd().clone()).unwrap_or_else(|| "/".into());
         root.create_dirs(&cwd, 0o755, None)
             .with_context(|| format!("making the working directory {}", cwd.display()))?;
-        let standard = profile::MOUNTS.len();
-        for mount in self.record.spec.mounts().iter().flatten().skip(standard.saturating_sub(1)) {
+        for mount in self.record.spec.mounts().iter().flatten() {
             make_target(&root, mount)?;
         }
         let plan = plan::plan(&self.record.spec, cpus())?;
@@ -195,8 +194,12 @@ pub fn mount_overlay(store: &Store, lower: &[String], upper: Option<(&str, &str)
     })
 }
 
-fn make_target(root: &Root, mount: &Mount) -> Result<()> {
+/// Makes the target of a mount, if it is missing. Targets in /dev are init's business: /dev is made afresh.
+pub fn make_target(root: &Root, mount: &Mount) -> Result<()> {
     let target = mount.destination();
+    if target.starts_with("/dev") || target.starts_with("/proc") || target.starts_with("/sys") {
+        return Ok(());
+    }
     let is_file = mount.typ().as_deref() == Some("bind")
         && mount.source().as_ref().is_some_and(|s| fs::metadata(s).is_ok_and(|m| !m.is_dir()));
     let failed = || format!("making the mount target {} in the container", target.display());

@@ -122,6 +122,7 @@ impl Store {
             "cache/context",
             "staging",
             "volumes",
+            "empty",
         ] {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(dir))?;
         }
@@ -155,9 +156,14 @@ impl Store {
         self.root.join("stub")
     }
 
+    /// A folder that stays empty: the tree of an image without layers.
+    pub fn empty(&self) -> PathBuf {
+        self.root.join("empty")
+    }
+
     /// Where digests of context files are kept.
     pub fn context_cache(&self) -> PathBuf {
-        self.root.join("cache/context")
+        self.root.join("cache")
     }
 
     /// Takes the store lock shared: held while references to layers or images are added.

@@ -117,6 +117,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// The keyword, for messages and places.
+    pub fn instruction_word(&self) -> &str {
+        self.text.split_whitespace().next().unwrap_or_default()
+    }
+
     /// An error of the user's at this step.
     pub fn error(&self, message: impl Into<String>) -> anyhow::Error {
         self.source.error(self.span, message)

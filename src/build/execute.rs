@@ -1,0 +1,275 @@
+//! Executes steps: RUN, COPY, ADD and WORKDIR, each into an upper folder that then becomes a layer by one rename.
+//!
+//! Lives in the worker, with all ids. A finished step's tree stays in the build's staging folder until its digest is
+//! known; the next step already stands on it there. Not here: which step runs and whether it must (`walk`).
+
+use super::hasher::Hasher;
+use super::key::{self, Inputs};
+use crate::error::{Kind, Result, fail};
+use crate::run::channel::{Channel, Message};
+use crate::run::prepare::{lower_dirs, mount_overlay};
+use crate::run::step;
+use crate::store::Store;
+use crate::store::cache::StepRecord;
+use crate::store::layer::{LayerRecord, LayerRef};
+use crate::store::staging::Staging;
+use crate::sys::path::Root;
+use crate::sys::process::{self, Side};
+use crate::sys::{mount, security};
+use anyhow::Context;
+use oci_spec::runtime::Spec;
+use rustix::fd::OwnedFd;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// One layer of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageLayer {
+    /// In the store.
+    Published(LayerRef),
+    /// Made by this build, number `n`; perhaps published meanwhile.
+    Made(usize),
+}
+
+/// What is to be remembered of a step once its layer has its digest.
+#[derive(Debug)]
+pub struct Memo {
+    /// The layers below it.
+    pub parents: Vec<StageLayer>,
+    /// The inputs of its key.
+    pub inputs: Inputs,
+    /// Another set of inputs that leads to the same layer.
+    pub also: Option<Inputs>,
+    /// The chain that the stage began with.
+    pub base_chain: String,
+    /// How many of `parents` that chain covers.
+    pub base_layers: usize,
+    /// When it was made, RFC 3339.
+    pub created: String,
+}
+
+/// A step's tree in the making or made.
+struct Made {
+    /// `staging/<id>/<n>`: holds `fs/`, and is renamed into the store.
+    dir: PathBuf,
+    memo: Option<Memo>,
+    published: Option<LayerRef>,
+}
+
+/// The worker's tools for a build.
+pub struct Executor<'a> {
+    store: &'a Store,
+    channel: &'a Channel,
+    staging: Staging,
+    hasher: Option<Hasher>,
+    made: Vec<Made>,
+    network: Option<(OwnedFd, crate::run::network::Guard)>,
+}
+
+impl<'a> Executor<'a> {
+    /// Makes the tools; nothing is started before it is needed.
+    pub fn new(store: &'a Store, channel: &'a Channel) -> Result<Executor<'a>> {
+        let staging = store.staging()?;
+        Ok(Executor { store, channel, staging, hasher: None, made: Vec::new(), network: None })
+    }
+
+    /// Begins a layer on top of `parents`; gives its number. Its root folder takes after the one below.
+    pub fn begin(&mut self, parents: &[StageLayer]) -> Result<usize> {
+        let number = self.made.len();
+        let dir = self.staging.path().join(number.to_string());
+        for sub in [dir.join("fs"), self.work(number)] {
+            fs::create_dir_all(&sub).with_context(|| format!("making {}", sub.display()))?;
+        }
+        let below = parents.last().map(|l| self.store.root().join(self.layer_path(l)));
+        let meta = below.and_then(|p| fs::metadata(p).ok());
+        let mode = meta.as_ref().map_or(0o755, |m| m.mode() & 0o7777);
+        fs::set_permissions(dir.join("fs"), fs::Permissions::from_mode(mode))?;
+        if let Some(m) = meta.filter(|m| (m.uid(), m.gid()) != (0, 0)) {
+            std::os::unix::fs::chown(dir.join("fs"), Some(m.uid()), Some(m.gid()))?;
+        }
+        self.made.push(Made { dir, memo: None, published: None });
+        Ok(number)
+    }
+
+    fn work(&self, number: usize) -> PathBuf {
+        self.staging.path().join(format!("work-{number}"))
+    }
+
+    /// Path of a layer's tree relative to the store.
+    fn layer_path(&self, layer: &StageLayer) -> String {
+        let published = match layer {
+            StageLayer::Published(layer) => Some(layer),
+            StageLayer::Made(n) => self.made[*n].published.as_ref(),
+        };
+        match (published, layer) {
+            (Some(layer), _) => format!("layers/{}/fs", layer.id),
+            (None, StageLayer::Made(n)) => self.relative(&self.made[*n].dir.join("fs")),
+            (None, StageLayer::Published(_)) => unreachable!("a published layer has a reference"),
+        }
+    }
+
+    fn relative(&self, path: &Path) -> String {
+        path.strip_prefix(self.store.root()).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    /// The root file system on which layer `number` is written. With `stub`, the mount points that a start needs are
+    /// there, below everything.
+    pub fn writable(&self, parents: &[StageLayer], number: usize, stub: bool) -> Result<Root> {
+        let upper = self.made[number].dir.join("fs");
+        if parents.is_empty() && !stub {
+            return Root::open(&upper).with_context(|| format!("opening {}", upper.display()));
+        }
+        let lower = lower_dirs(parents.iter().map(|l| self.layer_path(l)), stub);
+        let (upper, work) = (self.relative(&upper), self.relative(&self.work(number)));
+        Ok(Root::from_fd(mount_overlay(self.store, &lower, Some((&upper, &work)), true)?))
+    }
+
+    /// The tree of a stage or an image, to read from.
+    pub fn readable(&self, layers: &[StageLayer]) -> Result<Root> {
+        match layers {
+            [] => Root::open(&self.store.empty()).context("opening the empty tree"),
+            [only] => Root::open(&self.store.root().join(self.layer_path(only))).context("opening a layer"),
+            several => {
+                let lower = lower_dirs(several.iter().map(|l| self.layer_path(l)), false);
+                Ok(Root::from_fd(mount_overlay(self.store, &lower, None, false)?))
+            }
+        }
+    }
+
+    /// A folder for things of this build that are no layer.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.staging.path().join(name);
+        fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+        Ok(dir)
+    }
+
+    /// Runs a program on top of `parents`, writing layer `number`.
+    pub fn run(&mut self, spec: Spec, parents: &[StageLayer], number: usize, network: super::Network) -> Result<i32> {
+        use super::Network;
+        if network == Network::Private {
+            self.connect()?;
+        }
+        let root = self.writable(parents, number, true)?;
+        let anchor = mount::c_path(&self.store.stub())?;
+        let network = match (network, &self.network) {
+            (Network::Host, _) => step::Network::Host,
+            (Network::Private, Some((fd, _))) => step::Network::Shared(rustix::fd::AsFd::as_fd(fd)),
+            _ => step::Network::None,
+        };
+        let channel = self.channel;
+        step::run(spec, &root, &anchor, network, &mut |stderr, bytes| {
+            let event = crate::progress::Event::Output { stderr, bytes: bytes.to_vec() };
+            let _ = channel.send(&Message::Progress(event));
+        })
+    }
+
+    /// Makes the build's network namespace, once, and has the front connect it.
+    fn connect(&mut self) -> Result<()> {
+        if self.network.is_some() {
+            return Ok(());
+        }
+        // A short-lived child makes the namespace, so that this process stays in the host's.
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("making a pipe")?;
+        let holder = match process::clone(libc::CLONE_NEWNET).context("making the build's network namespace")? {
+            Side::Child => {
+                let _ = security::die_with_parent();
+                let _ = security::set_dumpable(true);
+                let _ = rustix::io::write(&write, b"x");
+                loop {
+                    let _ = process::poll(&[], -1);
+                }
+            }
+            Side::Parent(child) => child,
+        };
+        let _ = rustix::io::read(&read, &mut [0u8; 1]);
+        let connected = self.channel.connect_network(holder.pid, self.staging.path()).and_then(|pasta| {
+            let fd = rustix::fs::open(
+                format!("/proc/{}/ns/net", holder.pid),
+                rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+                rustix::fs::Mode::empty(),
+            )
+            .context("opening the build's network namespace")?;
+            Ok((fd, crate::run::network::Guard::new(pasta)))
+        });
+        let _ = process::signal(&holder.pidfd, libc::SIGKILL);
+        let _ = process::wait(&holder);
+        self.network = Some(connected?);
+        Ok(())
+    }
+
+    /// Layer `number` is finished: its digest is computed beside what follows, then it is published and remembered.
+    pub fn finish(&mut self, number: usize, memo: Memo) -> Result<()> {
+        self.made[number].memo = Some(memo);
+        let tree = self.made[number].dir.join("fs");
+        let hasher = match &mut self.hasher {
+            Some(hasher) => hasher,
+            none => none.insert(Hasher::start()?),
+        };
+        hasher.submit(number, &tree)?;
+        self.collect(false)
+    }
+
+    /// Publishes the layers whose digests have come; with `all`, waits for every one.
+    pub fn collect(&mut self, all: bool) -> Result<()> {
+        while let Some(hasher) = &mut self.hasher {
+            let Some((number, info)) = hasher.next(all)? else { break };
+            let record = LayerRecord {
+                diff_id: info.diff_id.to_string(),
+                tar_size: info.tar_size,
+                content_size: info.content_size,
+                files: info.files,
+                recipe: false,
+                unsynced_boot: String::new(),
+            };
+            let layer = self.store.publish_layer(&self.staging, &self.made[number].dir, record)?;
+            self.made[number].published = Some(layer.clone());
+            self.remember(number, layer)?;
+        }
+        Ok(())
+    }
+
+    /// Digests come in the order in which layers were finished, so every parent is published before its child.
+    fn remember(&mut self, number: usize, layer: LayerRef) -> Result<()> {
+        let Some(memo) = self.made[number].memo.take() else { return Ok(()) };
+        let Some(chain) = self.chain(&memo.base_chain, &memo.parents[memo.base_layers..]) else {
+            return Err(fail(Kind::System, "a layer was published before its parent"));
+        };
+        let record = StepRecord { layer, created: memo.created, inputs: memo.inputs.0.clone() };
+        self.store.remember_step(&memo.inputs.key(&chain), &record)?;
+        if let Some(also) = memo.also {
+            self.store.remember_step(&also.key(&chain), &record)?;
+        }
+        Ok(())
+    }
+
+    /// The chain over these layers, if all of them have their digests.
+    pub fn chain(&self, base: &str, layers: &[StageLayer]) -> Option<String> {
+        layers.iter().try_fold(base.to_string(), |chain, layer| {
+            let diff_id = match layer {
+                StageLayer::Published(layer) => &layer.diff_id,
+                StageLayer::Made(n) => &self.made[*n].published.as_ref()?.diff_id,
+            };
+            Some(key::chain(&chain, diff_id))
+        })
+    }
+
+    /// References of these layers; waits for digests that are still missing.
+    pub fn references(&mut self, layers: &[StageLayer]) -> Result<Vec<LayerRef>> {
+        self.collect(true)?;
+        let of = |layer: &StageLayer| match layer {
+            StageLayer::Published(layer) => Some(layer.clone()),
+            StageLayer::Made(n) => self.made[*n].published.clone(),
+        };
+        layers.iter().map(|l| of(l).ok_or_else(|| fail(Kind::System, "a layer has no digest"))).collect()
+    }
+
+    /// Ends the helper processes and removes what is left of the staging folder.
+    pub fn clean(self) -> Result<()> {
+        if let Some(hasher) = self.hasher {
+            hasher.stop();
+        }
+        drop(self.network);
+        crate::sys::userns::remove_trees_here(&[self.staging.path().to_path_buf()])
+    }
+}

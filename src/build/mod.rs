@@ -24,8 +24,12 @@ mod pattern;
 pub mod source;
 pub mod stage;
 pub mod state;
+mod steps;
 mod walk;
 pub mod words;
+
+#[cfg(test)]
+mod language_tests;
 
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::reference::Reference;

@@ -21,7 +21,7 @@ impl Store {
         config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
         let config_bytes = config.to_bytes();
         let id = Digest::of(&config_bytes);
-        let config_descriptor = Descriptor::new(manifest::OCI_CONFIG, id.clone(), config_bytes.len() as u64);
+        let config_descriptor = Descriptor::new(manifest::OCI_CONFIG, id, config_bytes.len() as u64);
         let descriptors = layers
             .iter()
             .map(|l| Ok(Descriptor::new(manifest::OCI_LAYER, Digest::parse(&l.diff_id)?, l.tar_size)))

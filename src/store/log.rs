@@ -107,9 +107,7 @@ impl Iterator for LogReader {
     fn next(&mut self) -> Option<LogLine> {
         loop {
             self.input.read_until(b'\n', &mut self.pending).ok()?;
-            if self.pending.pop_if(|b| *b == b'\n').is_none() {
-                return None;
-            }
+            self.pending.pop_if(|b| *b == b'\n')?;
             // A damaged line hides only itself.
             if let Some(line) = parse(&std::mem::take(&mut self.pending)) {
                 return Some(line);

@@ -172,11 +172,6 @@ pub fn enter_root(root: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a descriptor lies on a file system of this type (`statfs` magic number).
-pub fn is_on(fd: BorrowedFd<'_>, magic: i64) -> bool {
-    rustix::fs::fstatfs(fd).is_ok_and(|s| s.f_type as i64 == magic)
-}
-
 /// The path as a C string; an error for one with a NUL byte.
 pub fn c_path(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)

@@ -147,10 +147,10 @@ impl Step {
     }
 }
 
-type Parser = fn(&mut Input<'_>) -> Result<Instruction>;
+pub(super) type Parser = fn(&mut Input<'_>) -> Result<Instruction>;
 
 /// Every instruction and its parser. Adding one is a file and a row.
-const TABLE: &[(&str, Parser)] = &[
+pub(super) const TABLE: &[(&str, Parser)] = &[
     ("ADD", copy::parse),
     ("ARG", arg::parse),
     ("CMD", command::parse_cmd),
@@ -204,6 +204,3 @@ fn listed(words: &[String]) -> String {
     let words: Vec<String> = words.iter().map(|w| format!("{w:?}")).collect();
     format!("[{}]", words.join(" "))
 }
-
-#[cfg(test)]
-mod tests;

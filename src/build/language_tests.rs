@@ -1,11 +1,12 @@
 //! Golden files (`tests/golden/dockerfile/<case>/`), and what they cannot show.
 
-use super::run::{Form, Run};
-use super::*;
-use crate::build::stage;
+use super::instruction::run::{Form, Run};
+use super::instruction::*;
+use super::parse::{Span, parse};
+use super::stage;
 use proptest::prelude::*;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// What a Dockerfile is understood as, or why not.
 fn dump(text: &[u8]) -> String {
@@ -29,10 +30,15 @@ fn dump(text: &[u8]) -> String {
     described.unwrap_or_else(|e| format!("{e}\n"))
 }
 
+/// The checkout: asked for at run time, because the tests may run from a copy of it.
+fn checkout() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
+
 /// With `DHOW_BLESS=1` the expected files are written instead of compared.
 #[test]
 fn golden_dockerfiles() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/dockerfile");
+    let folder = checkout().join("tests/golden/dockerfile");
     let mut wrong = Vec::new();
     let mut seen = 0;
     for case in std::fs::read_dir(&folder).unwrap() {
@@ -50,7 +56,7 @@ fn golden_dockerfiles() {
 
 #[test]
 fn every_instruction_has_a_golden_line() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/dockerfile");
+    let folder = checkout().join("tests/golden/dockerfile");
     let all: String = std::fs::read_dir(folder)
         .unwrap()
         .filter_map(|case| std::fs::read(case.unwrap().path().join("Dockerfile")).ok())

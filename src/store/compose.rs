@@ -19,7 +19,17 @@ impl Store {
     /// `layers` are lowest first; the config's diff ids are set from them. The same input gives the same image.
     pub fn record_image(&self, mut config: ImageConfig, layers: Vec<LayerRef>) -> Result<ImageRecord> {
         config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
-        let config_bytes = config.to_bytes();
+        self.record_image_as(&config.to_bytes(), layers)
+    }
+
+    /// Records an image that came from elsewhere: its configuration is kept to the byte, so its id stays.
+    ///
+    /// The manifest is ours all the same: it names the layers as they are here, not compressed.
+    pub fn record_image_as(&self, config_bytes: &[u8], layers: Vec<LayerRef>) -> Result<ImageRecord> {
+        let config = ImageConfig::parse(config_bytes)?;
+        if !config.rootfs.diff_ids.iter().eq(layers.iter().map(|layer| &layer.diff_id)) {
+            return Err(fail(Kind::User, "the image's configuration names other layers than the image has"));
+        }
         let id = Digest::of(&config_bytes);
         let config_descriptor = Descriptor::new(manifest::OCI_CONFIG, id, config_bytes.len() as u64);
         let descriptors = layers
@@ -39,7 +49,7 @@ impl Store {
                 "Run the command again.",
             ));
         }
-        self.put_blob(&config_bytes)?;
+        self.put_blob(config_bytes)?;
         let manifest = self.put_blob(&manifest_bytes)?;
         self.sync_layers(&layers)?;
         let record = ImageRecord {
@@ -94,6 +104,20 @@ mod tests {
         let config = ImageConfig::parse(&store.get_blob(&manifest.config.digest).unwrap()).unwrap();
         assert_eq!(config.rootfs.diff_ids, [layer.diff_id]);
         assert!(store.layer(&layer.id).unwrap().unwrap().unsynced_boot.is_empty(), "synced before it is recorded");
+    }
+
+    #[test]
+    fn a_foreign_configuration_is_kept_to_the_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let layer = layer(&store);
+        let text = format!(
+            r#"{{ "os":"linux", "architecture":"amd64","rootfs":{{"diff_ids":["{}"],"type":"layers"}}}}"#,
+            layer.diff_id
+        );
+        let image = store.record_image_as(text.as_bytes(), vec![layer]).unwrap();
+        assert_eq!(image.id, Digest::of(text.as_bytes()).to_string());
+        assert!(store.record_image_as(text.as_bytes(), vec![]).is_err());
     }
 
     #[test]

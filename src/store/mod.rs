@@ -19,10 +19,12 @@
 //! Not here: mounts and processes (`run`), the tar format (`layer`), words for people (`cli`).
 //! Lock order: store lock, then a staging or container lock; never the other way round.
 
+pub mod archive;
 pub mod blob;
 pub mod cache;
 pub mod compose;
 pub mod container;
+pub mod export;
 pub mod image;
 pub mod layer;
 pub mod log;

@@ -1,0 +1,109 @@
+//! Takes the images of an archive into the store. All of them or none: every byte is checked before the first is kept.
+
+use super::super::Store;
+use super::super::staging::Staging;
+use super::layers::Layers;
+use super::spool::Spool;
+use super::{DOCKER_LIST, Found, LayerFile, OCI_LIST, docker, in_worker, oci};
+use crate::error::{Kind, Result, fail, fail_with};
+use crate::image::config::ImageConfig;
+use crate::image::digest::{Digest, VerifyingReader};
+use crate::progress::{Event, Reporter};
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use std::io::Read;
+
+/// What the worker answers.
+#[derive(Serialize, Deserialize)]
+struct Loaded {
+    images: Vec<String>,
+    warnings: Vec<String>,
+}
+
+/// Loads an archive, compressed or not, in either format. Gives what it loaded: full names, and for an image that the
+/// archive gives no name its id (`sha256:…`). `input` is read in another process, which inherits the descriptor.
+pub fn load(store: &Store, input: Box<dyn Read>, reporter: &dyn Reporter) -> Result<Vec<String>> {
+    let loaded = in_worker(store, |staging| load_here(store, input, staging))?;
+    for warning in loaded.warnings {
+        reporter.report(Event::Warning(warning));
+    }
+    Ok(loaded.images)
+}
+
+fn load_here(store: &Store, input: Box<dyn Read>, staging: &Staging) -> Result<Loaded> {
+    let spool = Spool::fill(input, &staging.path().join("archive"))?;
+    let found = list(&spool)?;
+    let mut layers = Layers::new(store, staging);
+    let mut images = Vec::new();
+    for image in found {
+        let diff_ids = unpack(&spool, &image, &mut layers)?;
+        images.push((image, diff_ids));
+    }
+    let warnings = std::mem::take(&mut layers.warnings);
+    layers.publish(|ready| {
+        let mut shown = Vec::new();
+        for (image, diff_ids) in images {
+            let layers = diff_ids.iter().map(|id| ready[id].clone()).collect();
+            let record = store.record_image_as(&image.config, layers)?;
+            for name in &image.names {
+                store.set_name(name, &record.manifest)?;
+                shown.push(name.to_string());
+            }
+            if image.names.is_empty() {
+                shown.push(record.id);
+            }
+        }
+        Ok(Loaded { images: shown, warnings })
+    })
+}
+
+fn list(spool: &Spool) -> Result<Vec<Found>> {
+    let found = if spool.has(DOCKER_LIST) {
+        docker::images(spool)?
+    } else if spool.has(OCI_LIST) {
+        oci::images(spool)?
+    } else {
+        return Err(fail_with(
+            Kind::User,
+            format!("not an archive of images: it has neither {DOCKER_LIST} (Docker) nor {OCI_LIST} (OCI)"),
+            "`dhow import` makes an image of a root file system.",
+        ));
+    };
+    if found.is_empty() {
+        return Err(fail(Kind::User, "the archive lists no image"));
+    }
+    Ok(found)
+}
+
+/// Unpacks what is not there yet. Gives the diff ids, lowest first.
+fn unpack(spool: &Spool, image: &Found, layers: &mut Layers<'_>) -> Result<Vec<Digest>> {
+    let config = ImageConfig::parse(&image.config)?;
+    let diff_ids: Vec<Digest> = config.diff_ids()?.into_iter().map(|id| id.0).collect();
+    if diff_ids.len() != image.layers.len() {
+        return Err(fail(
+            Kind::User,
+            format!(
+                "the archive has {} layers for image {}, whose configuration names {}",
+                image.layers.len(),
+                Digest::of(&image.config).short(),
+                diff_ids.len()
+            ),
+        ));
+    }
+    for (file, diff_id) in image.layers.iter().zip(&diff_ids) {
+        if !layers.knows(*diff_id)? {
+            unpack_one(spool, file, *diff_id, layers)
+                .with_context(|| format!("cannot load layer {:?}", file.member))?;
+        }
+    }
+    Ok(diff_ids)
+}
+
+fn unpack_one(spool: &Spool, file: &LayerFile, diff_id: Digest, layers: &mut Layers<'_>) -> Result<()> {
+    let from = spool.open(&file.member)?;
+    match file.blob {
+        Some((digest, size)) => layers.unpack(VerifyingReader::new(from, digest, size), Some(diff_id))?,
+        None => layers.unpack(from, Some(diff_id))?,
+    };
+    Ok(())
+}

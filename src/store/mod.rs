@@ -29,6 +29,7 @@ pub mod image;
 pub mod layer;
 pub mod log;
 pub mod record;
+pub mod remove;
 pub mod staging;
 pub mod volume;
 

@@ -1,0 +1,158 @@
+//! Removes names and images. What a container was made from stays until the container goes.
+
+use super::Store;
+use super::container::short;
+use super::image::{ImageRecord, NameRecord};
+use crate::error::{Kind, Result, fail_with};
+use crate::image::digest::Digest;
+use crate::sys::userns;
+
+/// What [`rmi`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Full names that are gone.
+    pub untagged: Vec<String>,
+    /// Ids of images that are gone, `sha256:…`.
+    pub deleted: Vec<String>,
+}
+
+/// Removes what `text` names, by the peers' rules: a name among several only loses its image; the last name takes the
+/// image with it; an id with several names needs `force`. An image that a container was made from is never removed,
+/// `force` or not. Layers that nobody else uses go too.
+pub fn rmi(store: &Store, text: &str, force: bool) -> Result<Removed> {
+    let (removed, layers) = {
+        let _alone = store.lock_exclusive()?;
+        take_out(store, text, force)?
+    };
+    remove_layers(store, &layers)?;
+    Ok(removed)
+}
+
+/// Removes names and records and gives the layers that may have lost their last user.
+fn take_out(store: &Store, text: &str, force: bool) -> Result<(Removed, Vec<String>)> {
+    let (image, found_by) = store.find_image_and_name(text)?;
+    // Two manifests may share one config: by its id they are one image.
+    let mut records: Vec<ImageRecord> = store.images()?.into_iter().filter(|other| other.id == image.id).collect();
+    let named = |name: &NameRecord| Some(&name.name) == found_by.as_ref();
+    let all_names = store.names()?;
+    let mine = all_names.iter().find(|n| named(n)).cloned();
+    if mine.is_some() {
+        records.retain(|record| record.manifest == image.manifest);
+    }
+    let names: Vec<NameRecord> =
+        all_names.into_iter().filter(|n| records.iter().any(|r| r.manifest == n.manifest)).collect();
+    if let Some(name) = mine.filter(|_| names.len() > 1) {
+        store.remove_name(&name.name)?;
+        return Ok((Removed { untagged: vec![name.name], deleted: Vec::new() }, Vec::new()));
+    }
+    if names.len() > 1 && !force {
+        return Err(several_names(&image, &names));
+    }
+    check_unused(store, &records)?;
+    let mut removed = Removed::default();
+    for name in names {
+        store.remove_name(&name.name)?;
+        removed.untagged.push(name.name);
+    }
+    let layers = records.iter().flat_map(|r| r.layers.iter().map(|l| l.id.clone())).collect();
+    for record in &records {
+        store.remove_image(record)?;
+    }
+    if !store.has_blob(&Digest::parse(&image.id)?) {
+        removed.deleted.push(image.id);
+    }
+    Ok((removed, layers))
+}
+
+fn remove_layers(store: &Store, layers: &[String]) -> Result<()> {
+    if layers.is_empty() {
+        return Ok(());
+    }
+    let staging = store.staging()?;
+    let path = staging.path().to_path_buf();
+    if store.detach_layers(layers, &staging)? > 0 {
+        // A worker is made anyway: what killed commands left goes with it.
+        let mut rubbish = store.abandoned_staging()?;
+        rubbish.push(path);
+        return userns::remove_trees(&rubbish);
+    }
+    // Nothing of other ids is in it.
+    Ok(std::fs::remove_dir_all(path)?)
+}
+
+fn several_names(image: &ImageRecord, names: &[NameRecord]) -> anyhow::Error {
+    let list: Vec<&str> = names.iter().map(|n| n.name.as_str()).collect();
+    fail_with(
+        Kind::InUse,
+        format!(
+            "unable to delete image {} (must be forced): image is referenced in multiple repositories: {}",
+            short(&image.id),
+            list.join(", ")
+        ),
+        format!("Remove it with all its names (`dhow rmi -f {}`), or only one of them by name.", short(&image.id)),
+    )
+}
+
+fn check_unused(store: &Store, records: &[ImageRecord]) -> Result<()> {
+    let uses = |manifest: &str| records.iter().any(|r| r.manifest == manifest);
+    let users: Vec<_> = store.containers()?.into_iter().filter(|c| uses(&c.image_manifest)).collect();
+    let Some(first) = users.first() else { return Ok(()) };
+    let shown: Vec<String> = users.iter().map(|c| format!("{} ({})", c.name, short(&c.id))).collect();
+    let running = if store.is_alive(&first.id)? { " -f" } else { "" };
+    Err(fail_with(
+        Kind::InUse,
+        format!("image {} is in use by the container {}", short(&first.image_id), shown.join(", ")),
+        format!("Remove the container first: `dhow rm{running} {}`.", first.name),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::kind_of;
+    use crate::image::config::ImageConfig;
+    use crate::image::reference::Reference;
+
+    fn image(store: &Store, author: &str, names: &[&str]) -> ImageRecord {
+        let config = ImageConfig {
+            author: Some(author.into()),
+            architecture: "amd64".into(),
+            os: "linux".into(),
+            ..ImageConfig::default()
+        };
+        let image = store.record_image(config, Vec::new()).unwrap();
+        for name in names {
+            store.set_name(&Reference::for_new(name).unwrap(), &image.manifest).unwrap();
+        }
+        image
+    }
+
+    #[test]
+    fn the_last_name_takes_the_image_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let made = image(&store, "a", &["one", "two"]);
+        let first = rmi(&store, "one", false).unwrap();
+        assert_eq!(first, Removed { untagged: vec!["localhost/one:latest".into()], deleted: vec![] });
+        let last = rmi(&store, "two", false).unwrap();
+        assert_eq!(last, Removed { untagged: vec!["localhost/two:latest".into()], deleted: vec![made.id.clone()] });
+        assert!(store.images().unwrap().is_empty() && store.names().unwrap().is_empty());
+        assert!(!store.has_blob(&Digest::parse(&made.id).unwrap()));
+        assert_eq!(kind_of(&rmi(&store, "two", true).unwrap_err()), Some(Kind::NotFound));
+    }
+
+    #[test]
+    fn an_id_with_several_names_needs_force() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let made = image(&store, "a", &["one", "two"]);
+        let other = image(&store, "b", &[]);
+        let refused = rmi(&store, &made.id, false).unwrap_err();
+        assert_eq!(kind_of(&refused), Some(Kind::InUse));
+        assert!(refused.to_string().contains("localhost/one:latest, localhost/two:latest"), "{refused}");
+        let removed = rmi(&store, &made.id, true).unwrap();
+        assert_eq!((removed.untagged.len(), removed.deleted), (2, vec![made.id]));
+        assert_eq!(rmi(&store, &other.id[7..19], false).unwrap().deleted, [other.id]);
+        assert_eq!(std::fs::read_dir(store.root().join("staging")).unwrap().count(), 0);
+    }
+}

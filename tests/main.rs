@@ -2,6 +2,7 @@
 //!
 //! `make test` runs it as an unprivileged user. Rules of the code itself are in `layering.rs`.
 
+mod archive;
 mod cli;
 mod docs;
 mod harness;

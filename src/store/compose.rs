@@ -30,7 +30,7 @@ impl Store {
         if !config.rootfs.diff_ids.iter().eq(layers.iter().map(|layer| &layer.diff_id)) {
             return Err(fail(Kind::User, "the image's configuration names other layers than the image has"));
         }
-        let id = Digest::of(&config_bytes);
+        let id = Digest::of(config_bytes);
         let config_descriptor = Descriptor::new(manifest::OCI_CONFIG, id, config_bytes.len() as u64);
         let descriptors = layers
             .iter()

@@ -7,7 +7,7 @@ use super::hasher::Hasher;
 use super::key::{self, Inputs};
 use crate::error::{Kind, Result, fail};
 use crate::run::channel::{Channel, Message};
-use crate::run::prepare::{lower_dirs, mount_overlay};
+use crate::run::prepare::{lower_dirs, mount_overlay, resemble};
 use crate::run::step;
 use crate::store::Store;
 use crate::store::cache::StepRecord;
@@ -20,7 +20,7 @@ use anyhow::Context;
 use oci_spec::runtime::Spec;
 use rustix::fd::OwnedFd;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// One layer of a stage.
@@ -81,12 +81,9 @@ impl<'a> Executor<'a> {
         for sub in [dir.join("fs"), self.work(number)] {
             fs::create_dir_all(&sub).with_context(|| format!("making {}", sub.display()))?;
         }
-        let below = parents.last().map(|l| self.store.root().join(self.layer_path(l)));
-        let meta = below.and_then(|p| fs::metadata(p).ok());
-        let mode = meta.as_ref().map_or(0o755, |m| m.mode() & 0o7777);
-        fs::set_permissions(dir.join("fs"), fs::Permissions::from_mode(mode))?;
-        if let Some(m) = meta.filter(|m| (m.uid(), m.gid()) != (0, 0)) {
-            std::os::unix::fs::chown(dir.join("fs"), Some(m.uid()), Some(m.gid()))?;
+        fs::set_permissions(dir.join("fs"), fs::Permissions::from_mode(0o755))?;
+        if let Some(below) = parents.last() {
+            resemble(&self.store.root().join(self.layer_path(below)), &dir.join("fs"))?;
         }
         self.made.push(Made { dir, memo: None, published: None });
         Ok(number)

@@ -18,6 +18,7 @@ use oci_spec::runtime::{Mount, Spec};
 use rustix::fd::OwnedFd;
 use std::ffi::CString;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// A container's folder and record, not yet startable.
@@ -74,7 +75,7 @@ impl Draft {
             fs::create_dir(lock.dir().join(sub)).with_context(|| format!("making the container's {sub} folder"))?;
         }
         // The upper folder is the container's root folder: everybody inside must be able to enter it.
-        fs::set_permissions(lock.dir().join("upper"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        fs::set_permissions(lock.dir().join("upper"), fs::Permissions::from_mode(0o755))?;
         let hostname = options.hostname.clone().unwrap_or_else(|| match options.network {
             Network::Host => rustix::system::uname().nodename().to_string_lossy().into_owned(),
             _ => id[..12].to_string(),
@@ -124,6 +125,9 @@ impl Draft {
     /// Mounts the root file system and looks up what it tells: user, home, working directory, mount targets.
     /// Needs the mapped ids. Writes the record; from then on the container is listed.
     pub fn finish(&mut self, store: &Store) -> Result<Ready> {
+        if let Some(top) = self.record.layers.last() {
+            resemble(&store.layer_tree(top), &self.lock.dir().join("upper"))?;
+        }
         let root = Root::from_fd(root_filesystem(store, &self.record)?);
         settle_user(&mut self.record.spec, &root)?;
         let cwd = self.record.spec.process().as_ref().map(|p| p.cwd().clone()).unwrap_or_else(|| "/".into());
@@ -138,6 +142,19 @@ impl Draft {
         let anchor = mount::c_path(&store.stub())?;
         Ok(Ready { plan, root, anchor })
     }
+}
+
+/// Gives a fresh upper folder the mode and owner of the layer below: it is what the container sees as its root folder.
+pub fn resemble(below: &Path, upper: &Path) -> Result<()> {
+    let (from, to) = (fs::metadata(below), fs::metadata(upper));
+    let (Ok(from), Ok(to)) = (from, to) else { return Ok(()) };
+    if (from.uid(), from.gid()) != (to.uid(), to.gid()) {
+        std::os::unix::fs::chown(upper, Some(from.uid()), Some(from.gid())).context("giving the root folder its owner")?;
+    }
+    if from.mode() & 0o7777 != to.mode() & 0o7777 {
+        fs::set_permissions(upper, fs::Permissions::from_mode(from.mode() & 0o7777))?;
+    }
+    Ok(())
 }
 
 /// How many processors the host shows; each has a folder that is masked.

@@ -312,7 +312,7 @@ impl Store {
 
     /// Writes `exit.json`. Durable: an exit code that was reported is not forgotten.
     pub fn put_exit(&self, id: &str, exit: &ExitRecord) -> Result<()> {
-        record::write_quick(&self.container_dir(id).join("exit.json"), &record::to_json(exit)?)
+        record::write_durable(&self.container_dir(id).join("exit.json"), &record::to_json(exit)?)
     }
 
     /// Waits until the container's monitor has let go of the lock, and takes it.

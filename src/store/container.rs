@@ -150,7 +150,7 @@ pub fn check_name(what: &str, name: &str) -> Result<()> {
 }
 
 impl Store {
-    fn containers_dir(&self) -> PathBuf {
+    pub(super) fn containers_dir(&self) -> PathBuf {
         self.root.join("containers")
     }
 
@@ -166,10 +166,17 @@ impl Store {
     /// Makes a container's folder, takes its lock and claims its name. The record is written by [`Store::put_container`].
     pub fn create_container(&self, id: &str, name: &str) -> Result<ContainerLock> {
         check_name("container", name)?;
+        // The folder appears under a hidden name first: a sweeper must not see it before its lock is held.
+        let hidden = self.containers_dir().join(format!(".{id}"));
         let dir = self.container_dir(id);
-        fs::DirBuilder::new().mode(0o700).create(&dir).with_context(|| format!("making {}", dir.display()))?;
-        let file = File::options().read(true).write(true).create_new(true).open(dir.join("lock"))?;
-        lock::lock(&file, Mode::Exclusive).context("locking the container")?;
+        let make = || -> io::Result<File> {
+            fs::DirBuilder::new().mode(0o700).create(&hidden)?;
+            let file = File::options().read(true).write(true).create_new(true).open(hidden.join("lock"))?;
+            lock::lock(&file, Mode::Exclusive)?;
+            fs::rename(&hidden, &dir)?;
+            Ok(file)
+        };
+        let file = make().with_context(|| format!("making {}", dir.display()))?;
         let held = ContainerLock { dir, file };
         if let Err(error) = self.claim_name(name, id) {
             let _ = fs::remove_file(held.dir.join("lock"));
@@ -303,6 +310,16 @@ impl Store {
             }),
             (None, None) => Status::Created,
         })
+    }
+
+    /// Reads `state.json`: the process that runs or ran last.
+    pub fn state(&self, id: &str) -> Result<Option<StateRecord>> {
+        record::read(&self.container_dir(id).join("state.json"))
+    }
+
+    /// Reads `exit.json`: how the last run ended, if its end was recorded.
+    pub fn exit(&self, id: &str) -> Result<Option<ExitRecord>> {
+        record::read(&self.container_dir(id).join("exit.json"))
     }
 
     /// Writes `state.json`.

@@ -27,6 +27,7 @@ pub mod container;
 pub mod export;
 pub mod image;
 pub mod layer;
+mod leftover;
 pub mod log;
 pub mod record;
 pub mod remove;

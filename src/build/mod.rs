@@ -7,6 +7,7 @@
 //! Not here: how a process is started (`run`), how layers are kept (`store`), what is printed (`cli`).
 
 pub mod args;
+pub mod change;
 pub mod context;
 pub mod copy;
 mod execute;

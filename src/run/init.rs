@@ -96,15 +96,20 @@ pub struct Start<'a> {
 
 struct Failed(Stage, u16, io::Error);
 
+/// Reports a failure through `pipe` and ends this process.
+pub fn give_up(pipe: BorrowedFd<'_>, stage: Stage, detail: u16, error: &io::Error) -> ! {
+    let report = Report { stage, detail, errno: error.raw_os_error().unwrap_or(0) };
+    let _ = rustix::io::write(pipe, &report.encode());
+    process::exit_now(125)
+}
+
 /// Runs as the first process of a container; never returns.
 pub fn run(start: &Start<'_>) -> ! {
     let Failed(stage, detail, error) = match begin(start) {
         Err(failed) => failed,
         Ok(never) => match never {},
     };
-    let report = Report { stage, detail, errno: error.raw_os_error().unwrap_or(0) };
-    let _ = rustix::io::write(start.report, &report.encode());
-    process::exit_now(125)
+    give_up(start.report, stage, detail, &error)
 }
 
 fn begin(start: &Start<'_>) -> Result<std::convert::Infallible, Failed> {

@@ -7,8 +7,9 @@ use super::channel::{Channel, Message};
 use super::init::{self, Report, Stage, Start};
 use super::monitor::{self, Io};
 use super::options::{Network, Options};
-use super::plan::{Plan, Step};
+use super::plan::{Command, Plan, Step};
 use super::prepare::{Draft, Ready};
+use super::signal::{Meaning, meaning};
 use super::{network, time};
 use crate::error::{Kind, Result, fail};
 use crate::store::Store;
@@ -107,12 +108,10 @@ impl Front<'_> {
 
     fn forward_signals(&self) {
         while let Some(number) = process::next_signal(&self.signals) {
-            let message = match number {
-                libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE => continue,
-                libc::SIGWINCH => Message::Resize,
-                // Stopping the front alone would be no use to anybody: the container has no job control of ours.
-                libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU | libc::SIGCONT => continue,
-                number => Message::Signal(number),
+            let message = match meaning(number) {
+                Meaning::Forward(number) => Message::Signal(number),
+                Meaning::Resize => Message::Resize,
+                Meaning::Ignore => continue,
             };
             let _ = self.channel.send(&message);
         }
@@ -220,7 +219,8 @@ impl Worker<'_> {
         if self.options.detach {
             monitor::detach()?;
         }
-        let code = monitor::watch(&child, io, self.channel, self.options.detach)?;
+        let front = (!self.options.detach).then_some(monitor::Front::Channel(self.channel));
+        let code = monitor::watch(&child, io, front)?;
         drop(pasta);
         Ok(code)
     }
@@ -260,22 +260,29 @@ pub fn read_report(report: OwnedFd) -> Option<Report> {
 
 /// Turns a report into words and an exit code (126: not executable, 127: not found; both as the peers have them).
 pub fn explain(plan: &Plan, report: Report, program: &str) -> anyhow::Error {
-    let cause = std::io::Error::from_raw_os_error(report.errno);
-    let io = |what: String| {
-        let link = report.errno == libc::ELOOP;
-        let why = if link { ": the image has a link there".to_string() } else { String::new() };
-        fail(Kind::System, format!("{what} failed: {cause}{why}"))
-    };
+    if report.stage != Stage::Step {
+        return explain_process(&plan.command, report, program);
+    }
+    let what = plan.steps.get(report.detail as usize).map_or_else(|| "a mount".into(), describe);
+    let link = if report.errno == libc::ELOOP { ": the image has a link there" } else { "" };
+    failed(&what, report.errno, link)
+}
+
+/// [`explain`] for everything after the mounts, which exec shares.
+pub fn explain_process(command: &Command, report: Report, program: &str) -> anyhow::Error {
     match report.stage {
         Stage::Exec => explain_exec(report.errno, program),
-        Stage::Step => io(plan.steps.get(report.detail as usize).map_or_else(|| "a mount".into(), describe)),
-        Stage::Root => io("entering the root file system".into()),
-        Stage::Credentials => io("taking on the container's identity".into()),
+        Stage::Step | Stage::Root => failed("entering the root file system", report.errno, ""),
+        Stage::Credentials => failed("taking on the container's identity", report.errno, ""),
         Stage::Directory => {
-            let cwd = plan.command.cwd.to_string_lossy();
+            let (cwd, cause) = (command.cwd.to_string_lossy(), std::io::Error::from_raw_os_error(report.errno));
             fail(Kind::Exit(126), format!("entering the working directory {cwd} failed: {cause}"))
         }
     }
+}
+
+fn failed(what: &str, errno: i32, why: &str) -> anyhow::Error {
+    fail(Kind::System, format!("{what} failed: {}{why}", std::io::Error::from_raw_os_error(errno)))
 }
 
 /// The failure of an exec in words.

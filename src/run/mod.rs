@@ -7,6 +7,9 @@
 
 pub mod capability;
 pub mod channel;
+pub mod commit;
+pub mod control;
+pub mod exec;
 pub mod init;
 mod launch;
 mod monitor;

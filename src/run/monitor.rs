@@ -5,6 +5,7 @@
 use super::channel::{Channel, Message};
 use super::init::Streams;
 use super::options::Options;
+use super::signal::{Meaning, meaning};
 use super::time;
 use crate::error::Result;
 use crate::store::log::LogWriter;
@@ -46,47 +47,74 @@ fn null() -> Result<OwnedFd> {
 }
 
 impl Io {
-    /// Makes the descriptors that these options ask for.
-    ///
-    /// A caller's terminal is never handed to a container, which could read from it and change its modes; without a
-    /// terminal in the way and without a log to keep, the container inherits ours and nothing has to be moved.
-    pub fn new(options: &Options, dir: &Path) -> Result<Io> {
-        let keeps_log = options.detach || !options.remove;
-        let mut io = Io {
+    fn empty(interactive: bool, log: Option<LogWriter>) -> Io {
+        Io {
             inside: Vec::new(),
             inherited: false,
             output: [None, None],
             input: None,
             terminal: None,
             devpts: None,
-            log: if keeps_log { Some(LogWriter::open(dir)?) } else { None },
-            interactive: options.interactive && !options.detach,
+            log,
+            interactive,
             pending: Vec::new(),
-        };
+        }
+    }
+
+    /// Makes the descriptors that these options ask for.
+    ///
+    /// A caller's terminal is never handed to a container, which could read from it and change its modes; without a
+    /// terminal in the way and without a log to keep, the container inherits ours and nothing has to be moved.
+    pub fn new(options: &Options, dir: &Path) -> Result<Io> {
+        let keeps_log = options.detach || !options.remove;
+        let log = if keeps_log { Some(LogWriter::open(dir)?) } else { None };
+        let mut io = Io::empty(options.interactive && !options.detach, log);
         if options.tty {
-            io.with_terminal(options.interactive)?;
+            let (devpts, master, slave) = new_terminal()?;
+            io.use_terminal(master, slave, options.interactive)?;
+            io.devpts = Some(devpts);
         } else if keeps_log || own_terminal(options.interactive) {
             io.with_pipes(options.interactive)?;
         } else {
-            io.inherited = true;
-            let stdin = if options.interactive { process::standard(0).try_clone_to_owned()? } else { null()? };
-            io.inside =
-                vec![stdin, process::standard(1).try_clone_to_owned()?, process::standard(2).try_clone_to_owned()?];
+            io.inherit(options.interactive)?;
         }
         Ok(io)
     }
 
-    fn with_terminal(&mut self, interactive: bool) -> Result<()> {
-        let (devpts, master, slave) = new_terminal()?;
+    /// The descriptors of one more process in a running container. No log: the container's own is its monitor's.
+    ///
+    /// To be called before the container's namespaces are joined: /dev/null has to be the host's.
+    pub fn for_exec(interactive: bool, detach: bool) -> Result<Io> {
+        let mut io = Io::empty(interactive && !detach, None);
+        if detach {
+            io.inside = vec![null()?, null()?, null()?];
+        } else if own_terminal(interactive) {
+            io.with_pipes(interactive)?;
+        } else {
+            io.inherit(interactive)?;
+        }
+        Ok(io)
+    }
+
+    fn inherit(&mut self, interactive: bool) -> Result<()> {
+        let stdin = if interactive { process::standard(0).try_clone_to_owned()? } else { null()? };
+        self.inside =
+            vec![stdin, process::standard(1).try_clone_to_owned()?, process::standard(2).try_clone_to_owned()?];
+        self.inherited = true;
+        Ok(())
+    }
+
+    /// Makes a terminal, given by both its sides, the container's three descriptors, in place of what they were.
+    pub fn use_terminal(&mut self, master: OwnedFd, slave: OwnedFd, interactive: bool) -> Result<()> {
         if let Some(own) = (0..=2).map(process::standard).find(|fd| tty::is_terminal(fd)) {
             tty::copy_size(own, &master);
         }
         nonblocking(&master)?;
+        self.inherited = false;
         self.inside = vec![slave.try_clone()?, slave.try_clone()?, slave];
-        self.output[0] = Some(master.try_clone()?);
+        self.output = [Some(master.try_clone()?), None];
         self.input = if interactive { Some(master.try_clone()?) } else { None };
         self.terminal = Some(master);
-        self.devpts = Some(devpts);
         Ok(())
     }
 
@@ -143,10 +171,19 @@ pub fn detach() -> Result<()> {
     Ok(())
 }
 
-/// Follows a container to its end; gives its exit code.
-pub fn watch(child: &Child, io: Io, channel: &Channel, detached: bool) -> Result<i32> {
-    let mut watch = Watch { io, front: (!detached).then_some(channel), detached, stdin_open: true };
-    watch.stdin_open = watch.io.interactive && !watch.io.inherited;
+/// Who passes signals to a process that is watched.
+#[derive(Clone, Copy)]
+pub enum Front<'a> {
+    /// Another process of ours, which may go before the container does.
+    Channel(&'a Channel),
+    /// This process itself, by its signal descriptor.
+    Signals(&'a OwnedFd),
+}
+
+/// Follows a process to its end; gives its exit code. Without a front its output goes nowhere but into the log.
+pub fn watch(child: &Child, io: Io, front: Option<Front<'_>>) -> Result<i32> {
+    let stdin_open = io.interactive && !io.inherited;
+    let mut watch = Watch { io, front, detached: front.is_none(), stdin_open };
     loop {
         let (ended, readable) = watch.wait(child)?;
         for (stream, there) in readable.into_iter().enumerate() {
@@ -164,12 +201,21 @@ pub fn watch(child: &Child, io: Io, channel: &Channel, detached: bool) -> Result
     if let Some(log) = &mut watch.io.log {
         log.finish(&time::now());
     }
-    process::wait(child).context("waiting for the container's first process")
+    process::wait(child).context("waiting for the program's end")
+}
+
+impl Front<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Front::Channel(channel) => channel.as_fd(),
+            Front::Signals(signals) => signals.as_fd(),
+        }
+    }
 }
 
 struct Watch<'a> {
     io: Io,
-    front: Option<&'a Channel>,
+    front: Option<Front<'a>>,
     detached: bool,
     stdin_open: bool,
 }
@@ -184,7 +230,7 @@ impl Watch<'_> {
             (Some(child.pidfd.as_fd()), libc::POLLIN),
             (self.io.output[0].as_ref().map(AsFd::as_fd), libc::POLLIN),
             (self.io.output[1].as_ref().map(AsFd::as_fd), libc::POLLIN),
-            (self.front.map(|f| f.as_fd()), libc::POLLIN),
+            (self.front.as_ref().map(Front::as_fd), libc::POLLIN),
             (wants_input.then(|| process::standard(0)), libc::POLLIN),
             (self.io.input.as_ref().filter(|_| takes_input).map(AsFd::as_fd), libc::POLLOUT),
         ];
@@ -202,19 +248,28 @@ impl Watch<'_> {
     }
 
     fn hear(&mut self, child: &Child) {
-        let Some(front) = self.front else { return };
-        match front.receive() {
-            Ok(Some(Message::Signal(number))) => {
-                let _ = process::signal(&child.pidfd, number);
-            }
-            Ok(Some(Message::Resize)) => {
-                if let Some(terminal) = &self.io.terminal {
-                    tty::copy_size(process::standard(0), terminal);
+        match self.front {
+            Some(Front::Channel(front)) => match front.receive() {
+                Ok(Some(Message::Signal(number))) => self.pass_signal(child, Meaning::Forward(number)),
+                Ok(Some(Message::Resize)) => self.pass_signal(child, Meaning::Resize),
+                Ok(Some(_)) => {}
+                // The front is gone (killed): the container goes on, as it would with a daemon.
+                Ok(None) | Err(_) => self.front = None,
+            },
+            Some(Front::Signals(signals)) => {
+                while let Some(number) = process::next_signal(signals) {
+                    self.pass_signal(child, meaning(number));
                 }
             }
-            Ok(Some(_)) => {}
-            // The front is gone (killed): the container goes on, as it would with a daemon.
-            Ok(None) | Err(_) => self.front = None,
+            None => {}
+        }
+    }
+
+    fn pass_signal(&self, child: &Child, what: Meaning) {
+        match (what, &self.io.terminal) {
+            (Meaning::Forward(number), _) => drop(process::signal(&child.pidfd, number)),
+            (Meaning::Resize, Some(terminal)) => tty::copy_size(process::standard(0), terminal),
+            _ => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! Names of signals, as people write them.
+//! Signals: their names as people write them, and what those that reach us mean for a container.
 
 use crate::error::{Kind, Result, fail};
 use nix::sys::signal::Signal;
@@ -27,6 +27,28 @@ pub fn parse(text: &str) -> Result<i32> {
     real_time.filter(|n| (34..=64).contains(n)).ok_or_else(|| {
         fail(Kind::User, format!("invalid signal: {text:?} is neither a name nor a number from 1 to 64"))
     })
+}
+
+/// What a signal to the front means for the program in the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// It gets the same signal.
+    Forward(i32),
+    /// Its terminal, if it has one, gets our terminal's size.
+    Resize,
+    /// Nothing.
+    Ignore,
+}
+
+/// What this signal means.
+pub fn meaning(number: i32) -> Meaning {
+    match number {
+        libc::SIGWINCH => Meaning::Resize,
+        libc::SIGCHLD | libc::SIGURG | libc::SIGPIPE => Meaning::Ignore,
+        // Stopping the front alone would be no use to anybody: the container has no job control of ours.
+        libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU | libc::SIGCONT => Meaning::Ignore,
+        number => Meaning::Forward(number),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,196 @@
+//! Stopping, signalling and removing containers, and sweeping up what a killed command left behind.
+//!
+//! A process is only ever meant by a descriptor that was checked against its start time, never by its number alone.
+
+use super::{profile, signal};
+use crate::error::{Kind, Result, fail, fail_with};
+use crate::store::Store;
+use crate::store::container::{ContainerRecord, StateRecord, Status, no_container};
+use crate::store::staging::Staging;
+use crate::sys::{process, userns};
+use anyhow::Context;
+use rustix::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a container that is just being made may take until its process is known.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// Asks a container to end: its stop signal, then after `seconds` (none: the container's own time) SIGKILL. Returns when
+/// its end is recorded. One that does not run is fine.
+pub fn stop(store: &Store, container: &ContainerRecord, seconds: Option<u64>) -> Result<()> {
+    let Some(first) = first_process(store, container)? else {
+        return settle(store, container);
+    };
+    let number = signal::parse(&container.stop_signal).unwrap_or(signal::parse(profile::STOP_SIGNAL)?);
+    send(&first, number, container)?;
+    let seconds = seconds.unwrap_or(container.stop_timeout);
+    if !ends_within(&first, Some(Duration::from_secs(seconds)))? {
+        send(&first, libc::SIGKILL, container)?;
+        ends_within(&first, None)?;
+    }
+    settle(store, container)
+}
+
+/// Sends a signal to a container's first process.
+pub fn kill(store: &Store, container: &ContainerRecord, number: i32) -> Result<()> {
+    match first_process(store, container)? {
+        Some(first) => send(&first, number, container),
+        None => Err(fail(
+            Kind::User,
+            format!(
+                "can only kill running containers: container {} is not running: container state improper",
+                container.name
+            ),
+        )),
+    }
+}
+
+/// Removes a container and everything in it. A running one only by `force`: it is killed at once, or stopped first where
+/// `seconds` are given.
+pub fn remove(store: &Store, container: &ContainerRecord, force: bool, seconds: Option<u64>) -> Result<()> {
+    if force {
+        stop_by_force(store, container, seconds)?;
+    }
+    // Held until the folder is out of the store: nobody else starts or removes it meanwhile.
+    let Some(_lock) = store.lock_ended(&container.id, force)? else {
+        return if store.is_alive(&container.id)? { Err(running(container)) } else { gone(container, force) };
+    };
+    let staging = store.staging()?;
+    await_first_process(store, &container.id)?;
+    if !store.detach_container(&container.id, &staging)? {
+        userns::remove_trees(&[staging.path().to_path_buf()])?;
+        return gone(container, force);
+    }
+    collect(store, &staging)?;
+    userns::remove_trees(&[staging.path().to_path_buf()])
+}
+
+fn running(container: &ContainerRecord) -> anyhow::Error {
+    let name = &container.name;
+    fail_with(
+        Kind::InUse,
+        format!(
+            "cannot remove container {name} as it is running - running or paused containers cannot be removed without \
+             force: container state improper"
+        ),
+        format!("Stop it first (`dhow stop {name}`), or remove it by force (`dhow rm -f {name}`)."),
+    )
+}
+
+/// Removes what commands that were killed have left: half made containers, containers that were to be removed at their
+/// end, and staging folders. Does nothing, quickly, when there is nothing.
+pub fn sweep(store: &Store) -> Result<()> {
+    if store.abandoned_containers()?.is_empty() && store.abandoned_staging()?.is_empty() {
+        return Ok(());
+    }
+    let staging = store.staging()?;
+    collect(store, &staging)?;
+    userns::remove_trees(&[staging.path().to_path_buf()])
+}
+
+/// Moves everything abandoned into `staging`. Of two commands that sweep at once each victim goes to one.
+fn collect(store: &Store, staging: &Staging) -> Result<()> {
+    for id in store.abandoned_containers()? {
+        let _lock = store.lock_ended(&id, false)?;
+        await_first_process(store, &id)?;
+        store.detach_container(&id, staging)?;
+    }
+    for path in store.abandoned_staging()? {
+        move_into(&path, staging)?;
+    }
+    Ok(())
+}
+
+fn move_into(victim: &Path, staging: &Staging) -> Result<()> {
+    let Some(name) = victim.file_name() else { return Ok(()) };
+    match std::fs::rename(victim, staging.path().join(name)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("moving {} aside", victim.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The container vanished while we were at it: what `force` asks for, and a failure otherwise.
+fn gone(container: &ContainerRecord, force: bool) -> Result<()> {
+    if force { Ok(()) } else { Err(no_container(&container.name)) }
+}
+
+fn stop_by_force(store: &Store, container: &ContainerRecord, seconds: Option<u64>) -> Result<()> {
+    if seconds.is_some() {
+        return stop(store, container, seconds);
+    }
+    if let Some(first) = first_process(store, container)? {
+        send(&first, libc::SIGKILL, container)?;
+        ends_within(&first, None)?;
+    }
+    settle(store, container)
+}
+
+/// The first process of a container whose monitor lives; none when it has ended. Waits for one that is just being made.
+fn first_process(store: &Store, container: &ContainerRecord) -> Result<Option<OwnedFd>> {
+    let give_up = Instant::now() + START_LIMIT;
+    while store.is_alive(&container.id)? {
+        match store.status(&container.id)? {
+            Status::Running(state) => return open(&state),
+            Status::Created if Instant::now() < give_up => std::thread::sleep(Duration::from_millis(5)),
+            Status::Created => return Err(fail(Kind::InUse, format!("container {} is being made", container.name))),
+            Status::Exited(_) => break,
+        }
+    }
+    Ok(None)
+}
+
+fn open(state: &StateRecord) -> Result<Option<OwnedFd>> {
+    process::open_verified(state.pid, state.start_time).context("finding the container's first process")
+}
+
+fn send(first: &OwnedFd, number: i32, container: &ContainerRecord) -> Result<()> {
+    match process::signal(first, number) {
+        // It has ended meanwhile, which is what most signals are sent for.
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        other => other.with_context(|| format!("sending signal {number} to container {}", container.name)),
+    }
+}
+
+/// Waits for the end of a process, for ever without a limit; false when the limit came first.
+fn ends_within(first: &OwnedFd, limit: Option<Duration>) -> Result<bool> {
+    let give_up = limit.and_then(|limit| Instant::now().checked_add(limit));
+    loop {
+        let left = give_up.map(|at| at.saturating_duration_since(Instant::now()));
+        // Rounded up: the last wait must not end just before the limit and then be repeated.
+        let wait = left.map_or(-1, |left| left.as_millis().saturating_add(1).min(i32::MAX as u128) as i32);
+        let ready = process::poll(&[(Some(first.as_fd()), libc::POLLIN)], wait).context("waiting for the container")?;
+        if ready[0] != 0 {
+            return Ok(true);
+        }
+        if give_up.is_some_and(|at| Instant::now() >= at) {
+            return Ok(false);
+        }
+    }
+}
+
+/// Waits until the monitor has recorded the end and let go of the lock.
+fn settle(store: &Store, container: &ContainerRecord) -> Result<()> {
+    drop(store.lock_ended(&container.id, true)?);
+    Ok(())
+}
+
+/// Makes sure that nothing writes into a container any more whose lock is free. Its first process may outlive a killed
+/// monitor for a moment; or for long, because a program that changes its user loses the order to die with its parent.
+fn await_first_process(store: &Store, id: &str) -> Result<()> {
+    if store.exit(id).unwrap_or(None).is_some() {
+        return Ok(());
+    }
+    let Some(state) = store.state(id).unwrap_or(None) else { return Ok(()) };
+    if let Some(first) = open(&state)? {
+        match process::signal(&first, libc::SIGKILL) {
+            // Not ours to signal: the machine was started again, and the number is somebody else's.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ESRCH | libc::EPERM)) => return Ok(()),
+            other => other.context("ending what a killed monitor left running")?,
+        }
+        ends_within(&first, None)?;
+    }
+    Ok(())
+}

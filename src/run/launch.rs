@@ -143,13 +143,19 @@ fn prepare_and_run(
 ) -> Result<i32> {
     // Beside the id mapping: what needs no ids. The kernel makes a network namespace in about the time that the mapping
     // takes, so it costs nothing here.
-    let mut draft = Draft::make(store, options, image, shown)?;
-    let shared = shared_namespaces(options.network);
-    let ready = process::unshare(shared).context("making the container's namespaces").and_then(|()| {
-        if !gate.wait() {
-            return Err(fail(Kind::System, "the ids were not mapped"));
+    let mut draft = match Draft::make(store, options, image, shown) {
+        Ok(draft) => draft,
+        Err(error) => {
+            // The front is mapping our ids: gone before that is done, it would see a failure of the mapping.
+            gate.wait();
+            return Err(error);
         }
-        draft.finish(store)
+    };
+    let shared = process::unshare(shared_namespaces(options.network)).context("making the container's namespaces");
+    let mapped = gate.wait();
+    let ready = shared.and_then(|()| match mapped {
+        true => draft.finish(store),
+        false => Err(fail(Kind::System, "the ids were not mapped")),
     });
     let result = ready.and_then(|ready| Worker { store, options, channel, draft: &draft }.run(ready));
     put_away(store, &draft, options, &result);

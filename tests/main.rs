@@ -6,4 +6,5 @@ mod archive;
 mod cli;
 mod docs;
 mod harness;
+mod lifecycle;
 mod support;

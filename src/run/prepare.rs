@@ -149,7 +149,8 @@ pub fn resemble(below: &Path, upper: &Path) -> Result<()> {
     let (from, to) = (fs::metadata(below), fs::metadata(upper));
     let (Ok(from), Ok(to)) = (from, to) else { return Ok(()) };
     if (from.uid(), from.gid()) != (to.uid(), to.gid()) {
-        std::os::unix::fs::chown(upper, Some(from.uid()), Some(from.gid())).context("giving the root folder its owner")?;
+        std::os::unix::fs::chown(upper, Some(from.uid()), Some(from.gid()))
+            .context("giving the root folder its owner")?;
     }
     if from.mode() & 0o7777 != to.mode() & 0o7777 {
         fs::set_permissions(upper, fs::Permissions::from_mode(from.mode() & 0o7777))?;

@@ -1,0 +1,310 @@
+//! `dhow build`: makes an image from a Dockerfile and a folder.
+
+use super::Verb;
+use crate::build::Options;
+use crate::cli::flags::network::NetworkFlags;
+use crate::cli::flags::{labels, own_platform};
+use crate::cli::output;
+use crate::cli::progress::Console;
+use crate::error::{Kind, Result, fail, fail_with};
+use crate::image::reference::Reference;
+use crate::store::Store;
+use crate::store::image::ImageRecord;
+use crate::store::staging::Staging;
+use anyhow::Context;
+use clap::Args;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// No Dockerfile comes near this size.
+const MAX_DOCKERFILE: u64 = 16 << 20;
+
+/// Arguments of `build`.
+#[derive(Debug, Args)]
+pub struct Build {
+    /// Name of the image; may be given several times
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    tag: Vec<String>,
+    /// The Dockerfile, or - for standard input [default: Containerfile or Dockerfile in the context]
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<String>,
+    /// Value of an ARG; without a value it is taken from the environment
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    build_arg: Vec<String>,
+    /// Stage to build, by name or number
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    /// Do every step again
+    #[arg(long)]
+    no_cache: bool,
+    #[command(flatten)]
+    network: NetworkFlags,
+    /// Print nothing but the image's id
+    #[arg(short, long)]
+    quiet: bool,
+    /// Write the image's id to a file
+    #[arg(long, value_name = "FILE")]
+    iidfile: Option<PathBuf>,
+    /// Attach a label to the image
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    label: Vec<String>,
+    /// Platform of the image; only this machine's own
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
+    /// Accepted and without effect: there is no registry to ask yet
+    #[arg(long, value_name = "POLICY", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
+    pull: Option<String>,
+    /// Accepted and without effect: intermediate containers do not exist
+    #[arg(long)]
+    rm: bool,
+    /// Accepted and without effect: intermediate containers do not exist
+    #[arg(long)]
+    force_rm: bool,
+    /// Accepted and without effect: every step is cached
+    #[arg(long)]
+    layers: bool,
+    /// Accepted and without effect: progress is always plain lines
+    #[arg(long, value_name = "STYLE")]
+    progress: Option<String>,
+    /// Accepted and without effect: the image is always in the store
+    #[arg(long)]
+    load: bool,
+    /// Accepted and without effect: an image has one form here; `save --format` chooses another
+    #[arg(long, value_name = "oci|docker")]
+    format: Option<String>,
+    /// The folder that COPY and ADD read from, or - for a Dockerfile on standard input
+    #[arg(value_name = "CONTEXT", default_value = ".")]
+    context: String,
+}
+
+impl Build {
+    fn check(&self) -> Result<()> {
+        if let Some(platform) = &self.platform {
+            own_platform(platform)?;
+        }
+        if let Some(format) = self.format.as_deref()
+            && !["oci", "docker"].contains(&format)
+        {
+            return Err(fail(Kind::User, format!("--format {format:?}: write oci or docker")));
+        }
+        if self.context == "-" && self.file.is_some() {
+            return Err(fail(
+                Kind::User,
+                "with - as the context the Dockerfile comes from standard input: leave out --file",
+            ));
+        }
+        let remote = ["http://", "https://", "git://", "git@", "ssh://"];
+        if remote.iter().any(|r| self.context.starts_with(r)) {
+            return Err(fail_with(
+                Kind::User,
+                format!("dhow cannot build from {} yet", self.context),
+                "Fetch it first, and name the folder.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The options; `context` is where files come from, `text` the Dockerfile if it came by standard input.
+    fn options(&self, context: PathBuf, text: Option<Vec<u8>>) -> Result<Options> {
+        let file = match self.file.as_deref() {
+            Some("-") | None => None,
+            Some(name) => Some(find_dockerfile(&context, name)?),
+        };
+        Ok(Options {
+            context,
+            file,
+            file_text: text,
+            tags: self.tag.iter().map(|t| Reference::for_new(t)).collect::<Result<_>>()?,
+            args: build_args(&self.build_arg)?,
+            target: self.target.clone(),
+            no_cache: self.no_cache,
+            network: self.network.resolve()?,
+            labels: labels::parse(&self.label)?,
+        })
+    }
+}
+
+/// A `--file` is looked for from here, then in the context, as podman does.
+fn find_dockerfile(context: &Path, name: &str) -> Result<PathBuf> {
+    let here = std::path::absolute(name)?;
+    if here.exists() {
+        return Ok(here);
+    }
+    let inside = context.join(name);
+    if inside.exists() {
+        return Ok(inside);
+    }
+    Err(fail_with(
+        Kind::User,
+        format!("--file {name}: no such file, neither here nor in the context {}", context.display()),
+        "Name the Dockerfile from the folder you are in, or from the context.",
+    ))
+}
+
+fn build_args(words: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    for word in words {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_string())),
+            None => (word.as_str(), std::env::var(word).ok()),
+        };
+        if name.is_empty() {
+            return Err(fail(Kind::User, format!("--build-arg {word:?}: the argument has no name")));
+        }
+        // One that is not set here leaves the Dockerfile's default alone.
+        if let Some(value) = value {
+            all.insert(name.to_string(), value);
+        }
+    }
+    Ok(all)
+}
+
+fn read_dockerfile() -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(MAX_DOCKERFILE + 1)
+        .read_to_end(&mut text)
+        .context("reading the Dockerfile from standard input")?;
+    if text.len() as u64 > MAX_DOCKERFILE {
+        return Err(fail(Kind::User, "the Dockerfile on standard input is larger than 16 MiB"));
+    }
+    let archive = text.get(257..262) == Some(b"ustar") || text.starts_with(&[0x1f, 0x8b]);
+    if archive {
+        return Err(fail_with(
+            Kind::User,
+            "standard input holds an archive: dhow takes only a Dockerfile there, so far",
+            "Unpack it, and name the folder.",
+        ));
+    }
+    Ok(text)
+}
+
+/// Where files come from: the folder named, or an empty one of our own when only a Dockerfile is given.
+fn context(store: &Store, word: &str) -> Result<(PathBuf, Option<Staging>)> {
+    if word == "-" {
+        let staging = store.staging()?;
+        let empty = staging.path().join("context");
+        std::fs::create_dir(&empty).context("making an empty context")?;
+        return Ok((empty, Some(staging)));
+    }
+    let path = std::path::absolute(word)?;
+    match std::fs::metadata(&path) {
+        Ok(meta) if meta.is_dir() => Ok((path, None)),
+        Ok(_) => Err(fail_with(
+            Kind::User,
+            format!("the context {word} is not a folder"),
+            "Name the folder that COPY reads from; the Dockerfile is given with --file.",
+        )),
+        Err(e) => Err(anyhow::Error::new(e).context(format!("the context {word}"))),
+    }
+}
+
+impl Verb for Build {
+    const NAME: &'static str = "build";
+    const ABOUT: &'static str = "Build an image from a Dockerfile";
+
+    fn run(self) -> Result<i32> {
+        self.check()?;
+        let text =
+            if self.context == "-" || self.file.as_deref() == Some("-") { Some(read_dockerfile()?) } else { None };
+        let store = Store::open()?;
+        let (folder, staging) = context(&store, &self.context)?;
+        let console = Console::new(self.quiet);
+        let built = self.options(folder, text).and_then(|options| {
+            let image = crate::build::build(&store, &options, &console);
+            console.finish();
+            Ok((image?, options.tags))
+        });
+        if let Some(staging) = staging {
+            // Only we wrote there; what cannot be removed now is swept by a later command.
+            let _ = std::fs::remove_dir_all(staging.path());
+        }
+        if built.is_err() {
+            console.show_kept();
+        }
+        let (image, tags) = built?;
+        if let Some(path) = &self.iidfile {
+            std::fs::write(path, &image.id).with_context(|| format!("writing {}", path.display()))?;
+        }
+        output::text(&ending(&image, &tags, self.quiet))?;
+        Ok(0)
+    }
+}
+
+/// What follows the steps; the id is the last line, which scripts read.
+fn ending(image: &ImageRecord, tags: &[Reference], quiet: bool) -> String {
+    let mut out = String::new();
+    if !quiet {
+        match tags.first() {
+            Some(first) => out.push_str(&format!("COMMIT {first}\n")),
+            None => out.push_str("COMMIT\n"),
+        }
+        out.push_str(&format!("--> {}\n", output::id(&image.id, false)));
+        for tag in tags {
+            out.push_str(&format!("Successfully tagged {tag}\n"));
+        }
+    }
+    out.push_str(output::id(&image.id, true));
+    out.push('\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Command, FromArgMatches};
+
+    fn parse(line: &str) -> Build {
+        let matches = Build::augment_args(Command::new("build")).try_get_matches_from(line.split(' ')).unwrap();
+        Build::from_arg_matches(&matches).unwrap()
+    }
+
+    #[test]
+    fn flags_become_options() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("My.Dockerfile"), "").unwrap();
+        let build = parse(
+            "build -t app -t reg.example/x:1 -f My.Dockerfile --build-arg A=1 --build-arg NOT_SET_ANYWHERE_42 \
+             --target t --no-cache --network none --label k=v --pull --rm --load .",
+        );
+        build.check().unwrap();
+        let o = build.options(dir.path().into(), None).unwrap();
+        assert_eq!(
+            o.tags.iter().map(|t| t.to_string()).collect::<Vec<_>>(),
+            ["localhost/app:latest", "reg.example/x:1"]
+        );
+        assert_eq!(o.file.unwrap(), dir.path().join("My.Dockerfile"));
+        assert_eq!(o.args, BTreeMap::from([("A".to_string(), "1".to_string())]));
+        assert!(o.no_cache && o.labels["k"] == "v" && o.target.as_deref() == Some("t"));
+        assert_eq!(parse("build --pull dir").context, "dir");
+    }
+
+    #[test]
+    fn impossible_requests_say_so() {
+        for bad in ["--format x .", "--platform linux/s390x .", "-f x -", "https://example.com/x.git"] {
+            assert!(parse(&format!("build {bad}")).check().is_err(), "{bad}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        assert!(parse("build -f nope .").options(dir.path().into(), None).is_err());
+    }
+
+    #[test]
+    fn the_id_is_the_last_line() {
+        let image = ImageRecord {
+            manifest: String::new(),
+            id: format!("sha256:{}", "ab".repeat(32)),
+            config: Default::default(),
+            layers: vec![],
+            size: 0,
+            created: String::new(),
+        };
+        let tags = [Reference::for_new("x").unwrap()];
+        let id = "ab".repeat(32);
+        let wanted =
+            format!("COMMIT localhost/x:latest\n--> abababababab\nSuccessfully tagged localhost/x:latest\n{id}\n");
+        assert_eq!(ending(&image, &tags, false), wanted);
+        assert_eq!(ending(&image, &tags, true), format!("{id}\n"));
+    }
+}

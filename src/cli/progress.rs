@@ -1,0 +1,186 @@
+//! Draws what long work tells: build steps and their output, warnings, and bars for long transfers on a terminal.
+//!
+//! Build news goes to standard output as podman's does, so that scripts find it there; bars and warnings to standard error.
+
+use crate::cli::escape::{Stream, one_line};
+use crate::cli::output;
+use crate::progress::{Event, Reporter};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::cell::RefCell;
+use std::io::{self, IsTerminal, Write};
+
+/// How much of a quiet step's output is kept, to show it if the build fails.
+const KEPT: usize = 64 * 1024;
+
+/// The reporter of the command line.
+pub struct Console {
+    quiet: bool,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    streams: [Option<Stream>; 2],
+    kept: Vec<u8>,
+    bar: Option<(String, ProgressBar)>,
+    terminals: [Option<bool>; 2],
+}
+
+impl Console {
+    /// A reporter; a quiet one shows warnings only.
+    pub fn new(quiet: bool) -> Console {
+        Console { quiet, state: RefCell::default() }
+    }
+
+    /// Ends bars and unfinished output.
+    pub fn finish(&self) {
+        let mut state = self.state.borrow_mut();
+        state.clear_bar();
+        state.end_streams();
+    }
+
+    /// After a quiet build failed: shows what its last step had to say.
+    pub fn show_kept(&self) {
+        let kept = std::mem::take(&mut self.state.borrow_mut().kept);
+        if !kept.is_empty() {
+            self.state.borrow_mut().output(true, &kept);
+            self.finish();
+        }
+    }
+
+    fn quiet_event(&self, event: Event) {
+        let mut state = self.state.borrow_mut();
+        match event {
+            Event::Step { .. } => state.kept.clear(),
+            Event::Output { bytes, .. } => {
+                state.kept.extend_from_slice(&bytes);
+                let over = state.kept.len().saturating_sub(KEPT);
+                state.kept.drain(..over);
+            }
+            Event::Warning(message) => output::warn(&message),
+            _ => {}
+        }
+    }
+}
+
+impl Reporter for Console {
+    fn report(&self, event: Event) {
+        if self.quiet {
+            return self.quiet_event(event);
+        }
+        let mut state = self.state.borrow_mut();
+        match event {
+            Event::Output { stderr, bytes } => state.output(stderr, &bytes),
+            Event::Bytes { what, done, total } => state.transfer(what, done, total),
+            other => {
+                state.clear_bar();
+                state.end_streams();
+                match other {
+                    Event::Warning(message) => output::warn(&message),
+                    other => write(false, words(&other).as_bytes()),
+                }
+            }
+        }
+    }
+}
+
+/// The line for an event, as podman writes it.
+fn words(event: &Event) -> String {
+    match event {
+        Event::Step { number, total, stage, text } => {
+            let stage = stage.as_ref().map(|s| format!("[{}] ", one_line(s))).unwrap_or_default();
+            format!("{stage}STEP {number}/{total}: {}\n", one_line(text))
+        }
+        Event::CacheHit { layer: Some(layer) } => format!("--> Using cache {}\n", one_line(layer)),
+        Event::CacheHit { layer: None } => "--> Using cache\n".into(),
+        Event::CacheMiss { why } => format!("--> miss: {}\n", one_line(why)),
+        Event::Output { .. } | Event::Warning(_) | Event::Bytes { .. } => String::new(),
+    }
+}
+
+/// A reader that went away must not stop a build; the result is told by the exit code.
+fn write(stderr: bool, bytes: &[u8]) {
+    let _ = if stderr {
+        io::stderr().lock().write_all(bytes)
+    } else {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush())
+    };
+}
+
+impl State {
+    fn is_terminal(&mut self, stderr: bool) -> bool {
+        *self.terminals[usize::from(stderr)]
+            .get_or_insert_with(|| if stderr { io::stderr().is_terminal() } else { io::stdout().is_terminal() })
+    }
+
+    fn output(&mut self, stderr: bool, bytes: &[u8]) {
+        self.clear_bar();
+        if !self.is_terminal(stderr) {
+            return write(stderr, bytes);
+        }
+        let text = self.streams[usize::from(stderr)].get_or_insert_default().push(bytes);
+        write(stderr, text.as_bytes());
+    }
+
+    fn end_streams(&mut self) {
+        for (at, stream) in self.streams.iter_mut().enumerate() {
+            if let Some(mut stream) = stream.take() {
+                write(at == 1, stream.finish().as_bytes());
+            }
+        }
+    }
+
+    fn clear_bar(&mut self) {
+        if let Some((_, bar)) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn transfer(&mut self, what: String, done: u64, total: Option<u64>) {
+        if !self.is_terminal(true) {
+            return;
+        }
+        if self.bar.as_ref().is_none_or(|(current, _)| *current != what) {
+            self.clear_bar();
+            let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+            let shape = if total.is_some() {
+                "{msg} {bar:30} {decimal_bytes}/{decimal_total_bytes}"
+            } else {
+                "{msg} {decimal_bytes}"
+            };
+            if let Ok(style) = ProgressStyle::with_template(shape) {
+                bar.set_style(style);
+            }
+            bar.set_message(one_line(&what).into_owned());
+            self.bar = Some((what, bar));
+        }
+        if let Some((_, bar)) = &self.bar {
+            bar.set_position(done);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_read_as_podmans_do() {
+        let step = Event::Step { number: 1, total: 5, stage: None, text: "FROM scratch".into() };
+        assert_eq!(words(&step), "STEP 1/5: FROM scratch\n");
+        let step = Event::Step { number: 2, total: 5, stage: Some("a\x1b".into()), text: "RUN x".into() };
+        assert_eq!(words(&step), "[a\\x1b] STEP 2/5: RUN x\n");
+        assert_eq!(words(&Event::CacheHit { layer: Some("1a2b3c".into()) }), "--> Using cache 1a2b3c\n");
+        assert_eq!(words(&Event::CacheMiss { why: "a.txt changed".into() }), "--> miss: a.txt changed\n");
+    }
+
+    #[test]
+    fn a_quiet_build_keeps_the_end_of_the_last_step() {
+        let console = Console::new(true);
+        console.report(Event::Output { stderr: false, bytes: vec![b'x'; KEPT] });
+        console.report(Event::Output { stderr: false, bytes: b"end".to_vec() });
+        assert_eq!(console.state.borrow().kept.len(), KEPT);
+        assert!(console.state.borrow().kept.ends_with(b"end"));
+    }
+}

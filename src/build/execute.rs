@@ -40,13 +40,42 @@ pub struct Memo {
     /// The inputs of its key.
     pub inputs: Inputs,
     /// Another set of inputs that leads to the same layer.
-    pub also: Option<Inputs>,
+    pub also: Option<TreeInputs>,
     /// The chain that the stage began with.
     pub base_chain: String,
     /// How many of `parents` that chain covers.
     pub base_layers: usize,
     /// When it was made, RFC 3339.
     pub created: String,
+}
+
+/// The inputs of a COPY from a stage or an image, where the whole tree stands for the files that are taken from it: known
+/// once every layer of the tree has its digest.
+#[derive(Debug, Clone)]
+pub struct TreeInputs {
+    /// What else counts.
+    pub definition: Inputs,
+    /// The tree, lowest first.
+    pub layers: Vec<StageLayer>,
+}
+
+impl TreeInputs {
+    /// The inputs, if every layer of the tree has its digest by now.
+    pub fn known(&self, executor: Option<&Executor<'_>>) -> Option<Inputs> {
+        let chain = match executor {
+            Some(executor) => executor.chain("", &self.layers),
+            None => published_chain("", &self.layers),
+        };
+        Some(self.definition.clone().with("the files", format!("tree {}", chain?)))
+    }
+}
+
+/// The chain over layers that are all in the store.
+pub fn published_chain(base: &str, layers: &[StageLayer]) -> Option<String> {
+    layers.iter().try_fold(base.to_string(), |chain, layer| match layer {
+        StageLayer::Published(layer) => Some(key::chain(&chain, &layer.diff_id)),
+        StageLayer::Made(_) => None,
+    })
 }
 
 /// A step's tree in the making or made.
@@ -155,9 +184,14 @@ impl<'a> Executor<'a> {
             _ => step::Network::None,
         };
         let channel = self.channel;
-        step::run(spec, &root, &anchor, network, &mut |stderr, bytes| {
+        let code = step::run(spec, &root, &anchor, network, rustix::fd::AsFd::as_fd(channel), &mut |stderr, bytes| {
             let event = crate::progress::Event::Output { stderr, bytes: bytes.to_vec() };
             let _ = channel.send(&Message::Progress(event));
+        })?;
+        // During a step the front has only one thing to say.
+        code.ok_or_else(|| match channel.receive() {
+            Ok(Some(Message::Signal(number))) => super::interrupted(number),
+            _ => fail(Kind::System, "the build's front is gone"),
         })
     }
 
@@ -234,7 +268,8 @@ impl<'a> Executor<'a> {
         };
         let record = StepRecord { layer, created: memo.created, inputs: memo.inputs.0.clone() };
         self.store.remember_step(&memo.inputs.key(&chain), &record)?;
-        if let Some(also) = memo.also {
+        // The tree it was copied from was finished before it, so its digests came before this one.
+        if let Some(also) = memo.also.and_then(|also| also.known(Some(self))) {
             self.store.remember_step(&also.key(&chain), &record)?;
         }
         Ok(())

@@ -10,6 +10,7 @@ pub mod args;
 pub mod change;
 pub mod context;
 pub mod copy;
+mod copy_step;
 mod execute;
 pub mod expand;
 pub mod glob;
@@ -40,7 +41,7 @@ use crate::run::network;
 pub use crate::run::options::Network;
 use crate::store::Store;
 use crate::store::image::ImageRecord;
-use crate::sys::process::{self, Child};
+use crate::sys::process;
 use crate::sys::security;
 use crate::sys::userns::{self, Crossing, IdMap};
 use anyhow::Context as _;
@@ -48,7 +49,11 @@ use execute::Executor;
 use rustix::fd::{AsFd, OwnedFd};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use walk::{Finished, Progress, Walk};
+
+/// How long an interrupted worker may take to clean up, and its processes to be gone.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Options of a build.
 #[derive(Debug, Clone, Default)]
@@ -142,24 +147,30 @@ fn in_worker(store: &Store, walk: &mut Walk<'_>, reporter: &dyn Reporter) -> Res
         theirs.send(&Message::Built(packed)).map_or(1, |()| 0)
     })?;
     drop(theirs);
-    let result = follow(&ours, &worker, &signals, reporter);
-    if result.is_err() {
-        let _ = process::signal(&worker.pidfd, libc::SIGKILL);
-    }
-    let _ = process::wait(&worker);
-    if result.is_err() {
-        // The worker cleans up after a failing step; this is for one that was killed.
+    let result = follow(&ours, &signals, reporter);
+    if result.is_ok() {
+        let _ = process::wait(&worker);
+    } else {
+        // A worker whose step failed has cleaned up and is gone. One that is interrupted has not; its folder can go as
+        // soon as nobody holds it.
+        process::end_family(&worker, PATIENCE);
         let _ = userns::remove_trees(&store.abandoned_staging()?);
     }
     result
 }
 
-fn follow(channel: &Channel, worker: &Child, signals: &OwnedFd, reporter: &dyn Reporter) -> Result<Finished> {
+fn follow(channel: &Channel, signals: &OwnedFd, reporter: &dyn Reporter) -> Result<Finished> {
+    // Ended here too, in case the worker is killed.
+    let mut connection = None;
+    let mut patience = Patience::default();
     loop {
         let fds = [(Some(channel.as_fd()), libc::POLLIN), (Some(signals.as_fd()), libc::POLLIN)];
-        let ready = process::poll(&fds, -1).context("waiting for the build")?;
-        if ready[1] != 0 {
-            interrupted(signals, worker)?;
+        let ready = process::poll(&fds, patience.left()?).context("waiting for the build")?;
+        while let Some(number) = process::next_signal(signals) {
+            if matches!(number, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
+                patience.begin(number)?;
+                let _ = channel.send(&Message::Signal(number));
+            }
         }
         if ready[0] == 0 {
             continue;
@@ -168,9 +179,11 @@ fn follow(channel: &Channel, worker: &Child, signals: &OwnedFd, reporter: &dyn R
             Some(Message::Progress(event)) => reporter.report(event),
             Some(Message::Connect { pid, dir }) => {
                 let result = network::connect(pid, &dir);
+                connection = result.as_ref().ok().map(|pasta| network::Guard::new(*pasta));
                 channel.send(&Message::Connected(Crossing::pack(result)))?;
             }
             Some(Message::Built(result)) => {
+                drop(connection);
                 return serde_json::from_str(&result.unpack()?).context("reading the worker's result");
             }
             Some(_) => {}
@@ -179,15 +192,33 @@ fn follow(channel: &Channel, worker: &Child, signals: &OwnedFd, reporter: &dyn R
     }
 }
 
-/// A signal that ends programs ends the build: the worker is killed, its steps with it, and nothing half made stays.
-fn interrupted(signals: &OwnedFd, worker: &Child) -> Result<()> {
-    while let Some(number) = process::next_signal(signals) {
-        if matches!(number, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT) {
-            let _ = process::signal(&worker.pidfd, libc::SIGKILL);
-            return Err(fail(Kind::Exit(128 + number), "interrupted; finished steps stay in the cache"));
+/// How long an interrupted worker is waited for: it ends its step, keeps what was finished and cleans up. A second
+/// signal means that the person has no time for that.
+#[derive(Default)]
+struct Patience(Option<(i32, Instant)>);
+
+impl Patience {
+    fn begin(&mut self, signal: i32) -> Result<()> {
+        if self.0.is_some() {
+            return Err(interrupted(signal));
+        }
+        self.0 = Some((signal, Instant::now() + PATIENCE));
+        Ok(())
+    }
+
+    /// Milliseconds to wait at most, -1 for no limit; an error when the time is over.
+    fn left(&self) -> Result<i32> {
+        let Some((signal, until)) = self.0 else { return Ok(-1) };
+        match until.saturating_duration_since(Instant::now()).as_millis() {
+            0 => Err(interrupted(signal)),
+            left => Ok(i32::try_from(left).unwrap_or(i32::MAX)),
         }
     }
-    Ok(())
+}
+
+/// What an interrupted build ends with.
+fn interrupted(signal: i32) -> anyhow::Error {
+    fail(Kind::Exit(128 + signal), "interrupted; finished steps stay in the cache")
 }
 
 /// Tells the front over its channel.

@@ -7,12 +7,12 @@
 use super::Options;
 use super::args::Globals;
 use super::context::Context;
-use super::execute::{Executor, Memo, StageLayer};
+use super::execute::{Executor, Memo, StageLayer, TreeInputs, published_chain};
 use super::instruction::{Instruction, Step, parse_trigger};
 use super::key::{self, Inputs};
 use super::stage::{Base, Plan};
 use super::state::StageState;
-use crate::error::{Kind, Result, fail, fail_with};
+use crate::error::{Kind, Result, fail, fail_with, hint_of, kind_of};
 use crate::image::config::ImageConfig;
 use crate::progress::{Event, Reporter};
 use crate::run::time;
@@ -243,7 +243,7 @@ impl<'a> Walk<'a> {
         &mut self,
         index: usize,
         inputs: &Inputs,
-        also: Option<&Inputs>,
+        also: Option<&TreeInputs>,
         executor: Option<&Executor<'_>>,
         created_by: &str,
         reporter: &dyn Reporter,
@@ -253,7 +253,7 @@ impl<'a> Walk<'a> {
         }
         let Some(chain) = self.chain(index, executor) else { return Ok(false) };
         let Some(found) = self.store.cached_step(&inputs.key(&chain))? else { return Ok(false) };
-        if let Some(also) = also {
+        if let Some(also) = also.and_then(|also| also.known(executor)) {
             self.store.remember_step(&also.key(&chain), &found)?;
         }
         let short = found.layer.diff_id.trim_start_matches("sha256:").chars().take(12).collect();
@@ -271,10 +271,7 @@ impl<'a> Walk<'a> {
         let own = &work.layers[work.base_layers..];
         match executor {
             Some(executor) => executor.chain(&work.base_chain, own),
-            None => own.iter().try_fold(work.base_chain.clone(), |chain, layer| match layer {
-                StageLayer::Published(layer) => Some(key::chain(&chain, &layer.diff_id)),
-                StageLayer::Made(_) => None,
-            }),
+            None => published_chain(&work.base_chain, own),
         }
     }
 
@@ -307,7 +304,7 @@ impl<'a> Walk<'a> {
         number: usize,
         parents: Vec<StageLayer>,
         inputs: Inputs,
-        also: Option<Inputs>,
+        also: Option<TreeInputs>,
         created_by: String,
         executor: &mut Executor<'_>,
     ) -> Result<bool> {
@@ -323,7 +320,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-pub(super) fn published(layers: &[StageLayer]) -> Result<Vec<LayerRef>> {
+fn published(layers: &[StageLayer]) -> Result<Vec<LayerRef>> {
     let of = |layer: &StageLayer| match layer {
         StageLayer::Published(layer) => Ok(layer.clone()),
         StageLayer::Made(_) => Err(fail(Kind::System, "a layer has no digest")),
@@ -350,4 +347,14 @@ pub(super) fn missing_base(error: anyhow::Error, at: impl Fn(String) -> anyhow::
         format!("{place:#}"),
         "Make it first: dhow build, dhow load or dhow import; `dhow images` lists what is there.",
     )
+}
+
+/// A failure of a step, with its place in the file; kind and remedy stay.
+pub(super) fn located(step: &Step, error: anyhow::Error) -> anyhow::Error {
+    let kind = kind_of(&error).unwrap_or(Kind::System);
+    let message = format!("{:#}", step.error(format!("{error:#}")));
+    match hint_of(&error) {
+        Some(hint) => fail_with(kind, message, hint),
+        None => fail(kind, message),
+    }
 }

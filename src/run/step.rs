@@ -27,14 +27,16 @@ pub enum Network<'a> {
 }
 
 /// Runs the process of `spec` in `root` and gives its exit code; its output goes to `output` as it comes (true: stderr).
-/// `anchor` is a folder of the host that is no mount source.
+/// `anchor` is a folder of the host that is no mount source. When `stop` becomes readable the process is killed, and
+/// there is no code.
 pub fn run(
     mut spec: Spec,
     root: &Root,
     anchor: &CStr,
     network: Network<'_>,
+    stop: BorrowedFd<'_>,
     output: &mut dyn FnMut(bool, &[u8]),
-) -> Result<i32> {
+) -> Result<Option<i32>> {
     prepare::settle_user(&mut spec, root)?;
     for mount in spec.mounts().iter().flatten() {
         prepare::make_target(root, mount)?;
@@ -67,18 +69,31 @@ pub fn run(
         let program = plan.command.argv.strings().first().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         return Err(explain(&plan, failed, &program));
     }
-    follow(&child, [out.0, err.0], output)
+    follow(&child, [out.0, err.0], stop, output)
 }
 
 /// Passes output on until both pipes have ended and the program too.
-fn follow(child: &Child, pipes: [OwnedFd; 2], output: &mut dyn FnMut(bool, &[u8])) -> Result<i32> {
+fn follow(
+    child: &Child,
+    pipes: [OwnedFd; 2],
+    stop: BorrowedFd<'_>,
+    output: &mut dyn FnMut(bool, &[u8]),
+) -> Result<Option<i32>> {
     let mut pipes = pipes.map(Some);
     let mut buffer = vec![0u8; 32 << 10];
     while pipes.iter().any(Option::is_some) {
-        let fds =
-            [(pipes[0].as_ref().map(AsFd::as_fd), libc::POLLIN), (pipes[1].as_ref().map(AsFd::as_fd), libc::POLLIN)];
+        let fds = [
+            (pipes[0].as_ref().map(AsFd::as_fd), libc::POLLIN),
+            (pipes[1].as_ref().map(AsFd::as_fd), libc::POLLIN),
+            (Some(stop), libc::POLLIN),
+        ];
         let ready = process::poll(&fds, -1).context("waiting for a step's output")?;
-        for (stream, events) in ready.into_iter().enumerate() {
+        if ready[2] != 0 {
+            let _ = process::signal(&child.pidfd, libc::SIGKILL);
+            process::wait(child).context("waiting for a step")?;
+            return Ok(None);
+        }
+        for (stream, events) in ready.into_iter().take(2).enumerate() {
             let Some(pipe) = pipes[stream].as_ref().filter(|_| events != 0) else { continue };
             match rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut buffer)) {
                 Ok(n) if n > 0 => output(stream == 1, &buffer[..n]),
@@ -86,5 +101,5 @@ fn follow(child: &Child, pipes: [OwnedFd; 2], output: &mut dyn FnMut(bool, &[u8]
             }
         }
     }
-    process::wait(child).context("waiting for a step")
+    process::wait(child).context("waiting for a step").map(Some)
 }

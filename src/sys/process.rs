@@ -73,6 +73,25 @@ pub fn wait(child: &Child) -> io::Result<i32> {
     Ok(if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) })
 }
 
+/// Kills a child and waits until it and all its descendants are gone, or `limit` has passed. Descendants outlive their
+/// parent by a moment even where its death kills them; until they are gone, files that they hold locked or open are in
+/// use. This process must have no other children that it wants to keep.
+pub fn end_family(child: &Child, limit: std::time::Duration) {
+    use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
+    // From now on orphans below this process become its children.
+    let _ = set_child_subreaper(Some(getpid()));
+    let _ = signal(&child.pidfd, libc::SIGKILL);
+    let give_up = std::time::Instant::now() + limit;
+    while std::time::Instant::now() < give_up {
+        match wait(WaitOptions::NOHANG) {
+            Ok(None) => std::thread::sleep(std::time::Duration::from_millis(1)),
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => break,
+        }
+    }
+    let _ = set_child_subreaper(None);
+}
+
 /// Ends this process at once, without running destructors or exit handlers: the way for a cloned child to go.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` has no preconditions and does not return.

@@ -1,0 +1,160 @@
+//! What COPY and ADD do: from the context, a stage, an image, or the Dockerfile's own here-documents.
+//!
+//! Like `steps`; which files those are and how they are written is in `copy`.
+
+use super::context::Context;
+use super::copy::{self as files, Chmod, Request, Source};
+use super::execute::{Executor, StageLayer, TreeInputs};
+use super::instruction::{Step, copy::Copy};
+use super::key::{self, Inputs};
+use super::owner;
+use super::walk::{Walk, located, missing_base};
+use crate::error::{Kind, Result, fail_with};
+use crate::progress::{Event, Reporter};
+use crate::store::image::ImageRecord;
+use crate::sys::path::Root;
+use anyhow::Context as _;
+use std::path::PathBuf;
+
+impl Walk<'_> {
+    pub(super) fn copy_step(
+        &mut self,
+        index: usize,
+        step: &Step,
+        copy: &Copy,
+        executor: Option<&mut Executor<'_>>,
+        reporter: &dyn Reporter,
+    ) -> Result<bool> {
+        let created_by = copy.history();
+        let workdir = self.work(index).state.workdir().to_string();
+        let definition = definition(copy, &created_by, &workdir)?;
+        // A stage's tree is known by its layers: when they are the same as last time, nothing has to be read.
+        let layers = self.layers_of(index, step, copy)?;
+        let also = layers.map(|layers| TreeInputs { definition: definition.clone(), layers });
+        if let Some(also) = &also {
+            if let Some(quick) = also.known(executor.as_deref())
+                && self.cached(index, &quick, None, executor.as_deref(), &created_by, reporter)?
+            {
+                return Ok(true);
+            }
+            if executor.is_none() {
+                return Ok(false);
+            }
+        }
+        let tree = match (&also, executor.as_deref()) {
+            (Some(also), Some(executor)) => Some(executor.readable(&also.layers)?),
+            _ => None,
+        };
+        if tree.is_none() && !copy.sources.is_empty() {
+            self.open_context()?;
+        }
+        let request = Request {
+            sources: &copy.sources,
+            dest: &copy.dest,
+            workdir: &workdir,
+            chmod: copy.chmod.map(|mode| Chmod::parse(&format!("{mode:o}"))).transpose()?,
+            add: copy.add,
+            ..Request::default()
+        };
+        let (selected, digest) = match &self.files(&tree) {
+            Some(from) => {
+                let selected = files::select(from, &request).map_err(|e| located(step, e))?;
+                let digest = files::digest(from, &selected, &request).map_err(|e| located(step, e))?;
+                (selected, key::hex(&digest))
+            }
+            None => (Vec::new(), String::new()),
+        };
+        let inputs = definition.with("the files", digest);
+        if self.cached(index, &inputs, also.as_ref(), executor.as_deref(), &created_by, reporter)? {
+            return Ok(true);
+        }
+        let Some(executor) = executor else { return Ok(false) };
+        self.say_why(index, &inputs, step, reporter);
+        let parents = self.work(index).layers.clone();
+        let number = executor.begin(&parents)?;
+        let dest = executor.writable(&parents, number, false)?;
+        let owner = copy.chown.as_deref().map(|spec| owner::resolve_chown(spec, &dest)).transpose();
+        let request = Request { owner: owner.map_err(|e| located(step, e))?, ..request };
+        if let Some(from) = &self.files(&tree) {
+            execute(from, &selected, &request, &dest, reporter).map_err(|e| located(step, e))?;
+        }
+        copy_inline(copy, &request, &dest, number, executor).map_err(|e| located(step, e))?;
+        drop(dest);
+        self.executed(index, number, parents, inputs, also, created_by, executor)
+    }
+
+    /// Where files come from: the tree, else the context if it was opened.
+    fn files<'s>(&'s self, tree: &'s Option<Root>) -> Option<Source<'s>> {
+        tree.as_ref().map(Source::Tree).or_else(|| self.context.get().map(Source::Context))
+    }
+
+    fn open_context(&self) -> Result<&Context> {
+        if self.context.get().is_none() {
+            let opened = Context::open(&self.options.context, self.context_file, &self.store.context_cache())?;
+            let _ = self.context.set(opened);
+        }
+        self.context.get().context("the context is open")
+    }
+
+    /// The layers that `--from` names; none where there is none, and files come from the context.
+    fn layers_of(&self, index: usize, step: &Step, copy: &Copy) -> Result<Option<Vec<StageLayer>>> {
+        let Some(from) = &copy.from else { return Ok(None) };
+        if let Some(stage) = self.plan.source_of(step, index)? {
+            let work = self.stages.get(&stage);
+            let work = work.ok_or_else(|| step.error(format!("the stage {from} is not part of this build")))?;
+            return Ok(Some(work.layers.clone()));
+        }
+        let image: ImageRecord = self.store.find_image(from).map_err(|e| missing_base(e, |m| step.error(m), from))?;
+        Ok(Some(image.layers.into_iter().map(StageLayer::Published).collect()))
+    }
+}
+
+/// What counts beside the files.
+fn definition(copy: &Copy, created_by: &str, workdir: &str) -> Result<Inputs> {
+    let inline: Vec<_> = copy.files.iter().map(|f| (&f.name, &f.content)).collect();
+    Ok(Inputs::default()
+        .with("the instruction", format!("{created_by} in {workdir}"))
+        .with("the here-documents", serde_json::to_string(&inline)?))
+}
+
+/// Puts the selected files into place.
+fn execute(
+    from: &Source<'_>,
+    selected: &[files::Selected],
+    request: &Request<'_>,
+    dest: &Root,
+    reporter: &dyn Reporter,
+) -> Result<()> {
+    let done = files::execute(from, selected, request, dest)?;
+    done.warnings.into_iter().for_each(|w| reporter.report(Event::Warning(w)));
+    match done.changed {
+        Some(path) => Err(fail_with(
+            Kind::User,
+            format!("{} changed while it was copied", path.display()),
+            "Run the build again when nothing writes to the context.",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Writes the here-documents of a COPY: as files of root's in a folder of their own, copied like any others.
+fn copy_inline(copy: &Copy, request: &Request<'_>, dest: &Root, number: usize, executor: &Executor<'_>) -> Result<()> {
+    if copy.files.is_empty() {
+        return Ok(());
+    }
+    let dir: PathBuf = executor.folder(&format!("inline-{number}"))?;
+    let mut names = Vec::new();
+    for file in &copy.files {
+        let name = file.name.rsplit('/').next().unwrap_or_default().to_string();
+        let path = dir.join(&name);
+        std::fs::write(&path, &file.content).with_context(|| format!("writing {}", path.display()))?;
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+        names.push(name);
+    }
+    let tree = Root::open(&dir).context("opening the here-documents")?;
+    let source = Source::Tree(&tree);
+    let request = Request { sources: &names, ..request.clone() };
+    let selected = files::select(&source, &request)?;
+    files::execute(&source, &selected, &request, dest)?;
+    Ok(())
+}

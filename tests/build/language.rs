@@ -1,0 +1,1 @@
+//! What a Dockerfile means, seen in the image that it makes.

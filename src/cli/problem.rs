@@ -84,13 +84,25 @@ const KNOWN_ELSEWHERE: &[&str] = &[
 
 /// Prints a failure to standard error.
 pub fn report(error: &anyhow::Error) {
-    let mut text = format!("Error: {}\n", escape::one_line(&format!("{error:#}")));
+    let mut text = format!("Error: {}\n", message(&format!("{error:#}")));
     if let Some(hint) = hint_of(error) {
         text.push_str(&escape::one_line(hint));
         text.push('\n');
     }
     // Nobody is left to tell when standard error is gone.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A message made harmless. Lines that show a place in a file stay lines: they are indented, so that a name from outside
+/// cannot look like a line of ours.
+fn message(text: &str) -> String {
+    let mut lines = text.split('\n');
+    let mut out = escape::one_line(lines.next().unwrap_or_default()).into_owned();
+    for line in lines {
+        out.push_str(if line.starts_with("  ") { "\n" } else { "\\n" });
+        out.push_str(&escape::one_line(line));
+    }
+    out
 }
 
 /// The exit code of a failure.
@@ -184,6 +196,14 @@ mod tests {
     fn parsed(line: &str) -> anyhow::Error {
         let mut tree = crate::cli::command::tree();
         usage(&tree.try_get_matches_from_mut(line.split(' ')).unwrap_err(), "run")
+    }
+
+    #[test]
+    fn only_indented_lines_stay_lines() {
+        assert_eq!(
+            message("bad\n  2 | RUN\x1b\n    | ^\nError: forged"),
+            "bad\n  2 | RUN\\x1b\n    | ^\\nError: forged"
+        );
     }
 
     #[test]

@@ -197,6 +197,9 @@ fn context(store: &Store, word: &str) -> Result<(PathBuf, Option<Staging>)> {
             format!("the context {word} is not a folder"),
             "Name the folder that COPY reads from; the Dockerfile is given with --file.",
         )),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(fail(Kind::User, format!("the context {word} does not exist: no such file or directory")))
+        }
         Err(e) => Err(anyhow::Error::new(e).context(format!("the context {word}"))),
     }
 }

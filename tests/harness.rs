@@ -69,8 +69,8 @@ fn processes_are_found_by_where_they_were_started_and_by_descent() {
     let shell = sb.path("busybox");
     fs::copy("/bin/busybox", &shell).unwrap();
     let running = sb.program(shell.to_str().unwrap(), ["sh", "-c", "/bin/sleep 77; true"]).spawn();
-    sb.until("both to run", || sb.processes().len() == 2);
-    assert!(sb.processes().iter().any(|p| p.command == "/bin/sleep 77"));
+    sb.until("both to run", || sb.processes().iter().any(|p| p.command == "/bin/sleep 77"));
+    assert_eq!(sb.processes().len(), 2);
     for found in sb.processes() {
         sb.program("kill", ["-KILL", &found.pid.to_string()]).run();
     }

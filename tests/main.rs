@@ -3,6 +3,7 @@
 //! `make test` runs it as an unprivileged user. Rules of the code itself are in `layering.rs`.
 
 mod archive;
+mod build;
 mod cli;
 mod docs;
 mod harness;

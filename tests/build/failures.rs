@@ -47,7 +47,7 @@ fn a_failing_command_gives_its_code_and_leaves_the_steps_before_it() {
     let out = build(&sb, "ctx", "FROM base\nRUN echo good > /good\nRUN true\n");
     assert_eq!(hits(&out), 1, "{out}");
     refused(&sb, "ctx", "FROM base\nRUN [\"/no/such/program\"]\n", 127).says("/no/such/program").says("Dockerfile:2");
-    refused(&sb, "ctx", "FROM base\nRUN kill -9 $$\n", 137).says("Dockerfile:2");
+    refused(&sb, "ctx", "FROM base\nRUN sh -c 'kill -9 $$'; exit $?\n", 137).says("Dockerfile:2");
     // A quiet build speaks up when it fails.
     sb.write("ctx/Dockerfile", "FROM base\nRUN echo the reason; exit 3\n");
     sb.dhow(["build", "-q", "--network=none", "ctx"]).fails(3).says("the reason");

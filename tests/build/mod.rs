@@ -1,8 +1,9 @@
-//! `dhow build` on real Dockerfiles: what the language means (`language`), what is cached and why not (`cache`), and how
-//! builds fail and end (`failures`).
+//! `dhow build` on real Dockerfiles: what the language means (`language`), what happens to files (`files`), what is
+//! cached and why not (`cache`), and how builds fail and end (`failures`).
 
 mod cache;
 mod failures;
+mod files;
 mod language;
 
 use crate::support::{Output, Sandbox};

@@ -50,6 +50,20 @@ pub fn lacks(program: &str) -> bool {
     missing
 }
 
+/// Whether a private network can be had here: pasta and the device it needs. Else the test is skipped.
+#[must_use]
+#[track_caller]
+pub fn private_network() -> bool {
+    if lacks("pasta") {
+        return false;
+    }
+    let tun = std::fs::File::options().read(true).write(true).open("/dev/net/tun");
+    if let Err(error) = &tun {
+        skip(&format!("/dev/net/tun cannot be opened: {error}"));
+    }
+    tun.is_ok()
+}
+
 fn find_program(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     env::split_paths(&path)

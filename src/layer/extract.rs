@@ -113,7 +113,10 @@ impl<R: Read> Extractor<'_, '_, R> {
                 meta::apply_by_name(parent.as_fd(), os(name), entry, (entry.uid, entry.gid), Some(entry.mode))
             }
             EntryKind::CharDevice | EntryKind::BlockDevice => {
-                self.warnings.add(format!("device node {:?} is left out: only root could make it", entry.shown()));
+                // Every container gets a /dev of its own, so nobody misses what a root file system has there.
+                if !path.starts_with(b"dev/") {
+                    self.warnings.add(format!("device node {:?} is left out: only root could make it", entry.shown()));
+                }
                 Ok(())
             }
         }

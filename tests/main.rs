@@ -8,4 +8,5 @@ mod cli;
 mod docs;
 mod harness;
 mod lifecycle;
+mod machine;
 mod support;

@@ -11,7 +11,7 @@ use rustix::fd::OwnedFd;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// One line of an id map: ids inside from `inside`, outside from `outside`, `count` of them.
@@ -44,8 +44,8 @@ impl IdMap {
         let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         let name = user_name(uid);
         Ok(IdMap {
-            uids: map_of(uid, sub_ids("/etc/subuid", uid, name.as_deref())?),
-            gids: map_of(gid, sub_ids("/etc/subgid", uid, name.as_deref())?),
+            uids: map_of(uid, sub_ids("subuid", uid, name.as_deref())?),
+            gids: map_of(gid, sub_ids("subgid", uid, name.as_deref())?),
         })
     }
 }
@@ -71,18 +71,28 @@ fn user_name(uid: u32) -> Option<String> {
     found.or_else(|| std::env::var("USER").ok().filter(|u| !u.is_empty()))
 }
 
-fn sub_ids(file: &str, uid: u32, name: Option<&str>) -> Result<Vec<(u32, u32)>> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
+/// A folder of the system. In debug builds a test may put another one in its place, to see what is said of a machine that
+/// lacks something.
+fn system_folder(default: &str, _variable: &str) -> PathBuf {
+    #[cfg(debug_assertions)]
+    if let Some(other) = std::env::var_os(_variable) {
+        return other.into();
+    }
+    default.into()
+}
+
+fn sub_ids(which: &str, uid: u32, name: Option<&str>) -> Result<Vec<(u32, u32)>> {
+    let text = std::fs::read_to_string(system_folder("/etc", "DHOW_TEST_ETC").join(which)).unwrap_or_default();
     let mut found = parse_sub_ids(&text, uid, name);
     if uid == 0 && found.is_empty() {
         found.push(ROOT_RANGE);
     }
     if found.iter().map(|(_, count)| u64::from(*count)).sum::<u64>() < 65535 {
         let who = name.map_or_else(|| uid.to_string(), str::to_string);
-        let (what, flag) = if file.ends_with("subuid") { ("user", "subuids") } else { ("group", "subgids") };
+        let (what, flag) = if which == "subuid" { ("user", "subuids") } else { ("group", "subgids") };
         return Err(fail_with(
             Kind::System,
-            format!("{file} gives {who} fewer than 65536 subordinate {what} ids: an image's users cannot be mapped"),
+            format!("/etc/{which} gives {who} fewer than 65536 subordinate {what} ids: an image's users cannot be mapped"),
             format!(
                 "Ask for a range once, as root: usermod --add-{flag} 100000-165535 {who} (choose one that nobody has)."
             ),
@@ -174,7 +184,8 @@ fn write_maps(child: &Child, map: &IdMap) -> Result<()> {
 fn start_helper(helper: &str, pid: i32, ranges: &[Range]) -> Result<std::process::Child> {
     // Absolute folders only: a set-uid helper is never looked up in the caller's PATH.
     let places = ["/usr/bin", "/run/wrappers/bin", "/bin", "/usr/local/bin"];
-    let Some(path) = places.iter().map(|dir| Path::new(dir).join(helper)).find(|p| p.exists()) else {
+    let found = places.iter().map(|dir| system_folder(dir, "DHOW_TEST_HELPERS").join(helper)).find(|p| p.exists());
+    let Some(path) = found else {
         return Err(fail_with(
             Kind::System,
             format!("{helper} is not installed: without it an image's users cannot be mapped"),

@@ -96,11 +96,28 @@ pub fn report(error: &anyhow::Error) {
 /// A message made harmless. Lines that show a place in a file stay lines: they are indented, so that a name from outside
 /// cannot look like a line of ours.
 fn message(text: &str) -> String {
+    let text = &plain_causes(text);
     let mut lines = text.split('\n');
     let mut out = escape::one_line(lines.next().unwrap_or_default()).into_owned();
     for line in lines {
         out.push_str(if line.starts_with("  ") { "\n" } else { "\\n" });
         out.push_str(&escape::one_line(line));
+    }
+    out
+}
+
+/// The kernel's reasons as the peers word them, which scripts look for: small letters, without Rust's number.
+fn plain_causes(text: &str) -> String {
+    const MARK: &str = " (os error ";
+    let mut out = text.to_string();
+    while let Some((before, after)) = out.split_once(MARK) {
+        let Some((number, rest)) = after.split_once(')') else { break };
+        let cause = number.parse().map(|n| std::io::Error::from_raw_os_error(n).to_string()).unwrap_or_default();
+        let cause = cause.split(MARK).next().unwrap_or_default();
+        out = match before.strip_suffix(cause) {
+            Some(before) => format!("{before}{}{rest}", cause.to_lowercase()),
+            None => format!("{before}{rest}"),
+        };
     }
     out
 }
@@ -196,6 +213,14 @@ mod tests {
     fn parsed(line: &str) -> anyhow::Error {
         let mut tree = crate::cli::command::tree();
         usage(&tree.try_get_matches_from_mut(line.split(' ')).unwrap_err(), "run")
+    }
+
+    #[test]
+    fn causes_are_worded_as_the_peers_do() {
+        let gone = std::io::Error::from_raw_os_error(2);
+        assert_eq!(message(&format!("/A: {gone}, {gone}!")), "/A: no such file or directory, no such file or directory!");
+        assert_eq!(message("x (os error y) (os error 99999999999999)"), "x");
+        assert_eq!(message("x (os error "), "x (os error ");
     }
 
     #[test]

@@ -9,4 +9,5 @@ mod docs;
 mod harness;
 mod lifecycle;
 mod machine;
+mod run;
 mod support;

@@ -5,6 +5,7 @@
 mod archive;
 mod build;
 mod cli;
+mod debian;
 mod docs;
 mod harness;
 mod lifecycle;

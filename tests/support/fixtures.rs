@@ -116,7 +116,7 @@ pub fn debian_rootfs() -> Option<PathBuf> {
     static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         super::find_program("mmdebstrap")?;
-        Some(kept("debian-rootfs-1", make_debian_rootfs).join("rootfs.tar"))
+        Some(kept("debian-rootfs-2", make_debian_rootfs).join("rootfs.tar"))
     });
     if made.is_none() {
         skip("mmdebstrap is not installed");
@@ -145,7 +145,7 @@ fn make_debian_rootfs(dir: &Path) {
     let release = fs::read_to_string("/etc/os-release").unwrap();
     let suite = release.lines().find_map(|l| l.strip_prefix("VERSION_CODENAME=")).expect("a Debian release");
     let status = Command::new("mmdebstrap")
-        .args(["--quiet", "--mode=unshare", "--variant=essential", "--include=libcap2-bin"])
+        .args(["--quiet", "--mode=unshare", "--variant=essential", "--include=libcap2-bin,apt"])
         .args(["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*"])
         .args(["--dpkgopt=path-exclude=/usr/share/man/*", "--aptopt=Acquire::Languages \"none\""])
         .arg(format!("--customize-hook={}", hook.display()))

@@ -9,7 +9,9 @@ use crate::support::Sandbox;
 fn nothing_half_made(sb: &Sandbox) {
     for folder in ["staging", "containers", "images/names", "layers"] {
         let left: Vec<_> = fs::read_dir(sb.store().join(folder))
-            .map(|entries| entries.map(|e| e.unwrap().file_name()).filter(|n| n != "by-name" && n != "by-diff").collect())
+            .map(|entries| {
+                entries.map(|e| e.unwrap().file_name()).filter(|n| n != "by-name" && n != "by-diff").collect()
+            })
             .unwrap_or_default();
         assert!(left.is_empty(), "{folder} holds {left:?}");
     }
@@ -45,7 +47,7 @@ fn a_helper_that_refuses_is_quoted() {
     let sb = Sandbox::new();
     context(&sb);
     for helper in ["newuidmap", "newgidmap"] {
-        sb.write_script(&format!("helpers/{helper}"), "#!/bin/sh\necho \"$0: range not allowed\" >&2\nexit 1\n");
+        sb.write_script(format!("helpers/{helper}"), "#!/bin/sh\necho \"$0: range not allowed\" >&2\nexit 1\n");
     }
     let out = sb.dhow(["build", "ctx"]).env("DHOW_TEST_HELPERS", sb.path("helpers").to_str().unwrap()).fails(125);
     assert!(out.stderr.contains("range not allowed"), "{out}");

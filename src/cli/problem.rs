@@ -218,7 +218,10 @@ mod tests {
     #[test]
     fn causes_are_worded_as_the_peers_do() {
         let gone = std::io::Error::from_raw_os_error(2);
-        assert_eq!(message(&format!("/A: {gone}, {gone}!")), "/A: no such file or directory, no such file or directory!");
+        assert_eq!(
+            message(&format!("/A: {gone}, {gone}!")),
+            "/A: no such file or directory, no such file or directory!"
+        );
         assert_eq!(message("x (os error y) (os error 99999999999999)"), "x");
         assert_eq!(message("x (os error "), "x (os error ");
     }

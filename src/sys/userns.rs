@@ -92,7 +92,9 @@ fn sub_ids(which: &str, uid: u32, name: Option<&str>) -> Result<Vec<(u32, u32)>>
         let (what, flag) = if which == "subuid" { ("user", "subuids") } else { ("group", "subgids") };
         return Err(fail_with(
             Kind::System,
-            format!("/etc/{which} gives {who} fewer than 65536 subordinate {what} ids: an image's users cannot be mapped"),
+            format!(
+                "/etc/{which} gives {who} fewer than 65536 subordinate {what} ids: an image's users cannot be mapped"
+            ),
             format!(
                 "Ask for a range once, as root: usermod --add-{flag} 100000-165535 {who} (choose one that nobody has)."
             ),

@@ -153,13 +153,11 @@ impl<'a> Executor<'a> {
 
     /// The tree of a stage or an image, to read from.
     pub fn readable(&self, layers: &[StageLayer]) -> Result<Root> {
-        match layers {
+        let lower = lower_dirs(layers.iter().map(|l| self.layer_path(l)), false);
+        match lower.as_slice() {
             [] => Root::open(&self.store.empty()).context("opening the empty tree"),
-            [only] => Root::open(&self.store.root().join(self.layer_path(only))).context("opening a layer"),
-            several => {
-                let lower = lower_dirs(several.iter().map(|l| self.layer_path(l)), false);
-                Ok(Root::from_fd(mount_overlay(self.store, &lower, None, false)?))
-            }
+            [only] => Root::open(&self.store.root().join(only)).context("opening a layer"),
+            several => Ok(Root::from_fd(mount_overlay(self.store, several, None, false)?)),
         }
     }
 

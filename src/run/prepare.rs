@@ -185,8 +185,12 @@ fn root_filesystem(store: &Store, record: &ContainerRecord) -> Result<OwnedFd> {
 }
 
 /// Lower folders for an overlay, topmost first, from layers given lowest first; with the stub below all of them.
+///
+/// A layer that occurs twice (every step that changes nothing gives the same empty one) is mounted once, where it is
+/// topmost: the kernel refuses a folder that is there twice, and the lower one could not show anything anyway.
 pub fn lower_dirs(lowest_first: impl DoubleEndedIterator<Item = String>, stub: bool) -> Vec<String> {
-    let mut dirs: Vec<String> = lowest_first.rev().collect();
+    let mut seen = std::collections::HashSet::new();
+    let mut dirs: Vec<String> = lowest_first.rev().filter(|dir| seen.insert(dir.clone())).collect();
     if stub {
         dirs.push("stub".into());
     }
@@ -309,4 +313,16 @@ fn effective(image: &Execution, options: &Options, argv: &[String], hostname: &s
         config.labels.get_or_insert_default().extend(options.labels.clone());
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_that_occurs_twice_is_mounted_once_at_its_topmost_place() {
+        let dirs = |layers: &[&str], stub| lower_dirs(layers.iter().map(ToString::to_string), stub);
+        assert_eq!(dirs(&["a", "e", "b", "e", "c"], true), ["c", "e", "b", "a", "stub"]);
+        assert_eq!(dirs(&["e", "e"], false), ["e"]);
+    }
 }

@@ -12,11 +12,11 @@ impl Store {
         self.root.join("blobs").join("sha256").join(digest.hex())
     }
 
-    /// Stores a small blob and gives its digest; storing it again changes nothing.
+    /// Stores a small blob and gives its digest; storing it again changes nothing, but mends a damaged one.
     pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::of(bytes);
         let path = self.blob_path(&digest);
-        if !path.exists() {
+        if !fs::read(&path).is_ok_and(|present| present == bytes) {
             record::write_durable(&path, bytes)?;
         }
         Ok(digest)

@@ -68,10 +68,14 @@ impl Store {
         record::read(&self.record_path(manifest)?)
     }
 
-    /// Records an image whose blobs and layers are in the store. Layers must have been synced before.
+    /// Records an image whose blobs and layers are in the store. Layers must have been synced before. A record that is
+    /// there stays, unless it is damaged or has lost a layer: making or loading the image again mends it.
     pub fn put_image(&self, image: &ImageRecord) -> Result<()> {
         let path = self.record_path(&image.manifest)?;
-        if path.exists() {
+        let has_all = |found: &ImageRecord| found.layers.iter().all(|layer| self.layer_tree(&layer.id).is_dir());
+        if let Ok(Some(found)) = record::read::<ImageRecord>(&path)
+            && (found == *image || has_all(&found))
+        {
             return Ok(());
         }
         record::write_durable(&path, &record::to_json(image)?)
@@ -80,6 +84,15 @@ impl Store {
     /// Points a name to an image and gives the manifest that it pointed to before. Writes nothing when nothing changes.
     pub fn set_name(&self, reference: &Reference, manifest: &str) -> Result<Option<String>> {
         let name = reference.to_string();
+        // Nobody removes an image between the look and the name.
+        let _adding = self.lock_shared()?;
+        if !self.record_path(manifest)?.exists() {
+            return Err(fail_with(
+                Kind::System,
+                format!("the image that was to be named {name} was removed meanwhile"),
+                "Run the command again.",
+            ));
+        }
         let path = self.name_path(&name)?;
         let before = record::read::<NameRecord>(&path).ok().flatten().map(|n| n.manifest);
         if before.as_deref() != Some(manifest) {
@@ -195,5 +208,34 @@ mod tests {
     fn encoded_names_are_plain_file_names() {
         assert_eq!(encode("localhost/app:latest"), "localhost%2fapp%3alatest");
         assert!(!encode("../../x").contains('/'));
+    }
+
+    #[test]
+    fn an_image_that_is_gone_gets_no_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let name = Reference::for_new("app").unwrap();
+        let manifest = Digest::of(b"gone").to_string();
+        assert!(store.set_name(&name, &manifest).unwrap_err().to_string().contains("removed meanwhile"));
+        assert!(store.names().unwrap().is_empty());
+    }
+
+    #[test]
+    fn recording_an_image_again_mends_its_damaged_record_and_blobs() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let config = ImageConfig { architecture: "amd64".into(), os: "linux".into(), ..ImageConfig::default() };
+        let made = store.record_image(config.clone(), vec![]).unwrap();
+        let path = store.record_path(&made.manifest).unwrap();
+        let lost = LayerRef { id: "ab".into(), diff_id: String::new(), tar_size: 0, content_size: 0 };
+        let without_layer = record::to_json(&ImageRecord { layers: vec![lost], ..made.clone() }).unwrap();
+        let blob = dir.path().join("blobs/sha256").join(Digest::parse(&made.id).unwrap().hex());
+        for damage in [b"{".to_vec(), without_layer] {
+            std::fs::write(&path, damage).unwrap();
+            std::fs::write(&blob, "x").unwrap();
+            store.record_image(config.clone(), vec![]).unwrap();
+            assert_eq!(store.image(&made.manifest).unwrap().unwrap(), made);
+            assert!(store.get_blob(&Digest::parse(&made.id).unwrap()).is_ok());
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A layer is made in a staging folder as `{fs/, layer.json[, tar.zst]}` and gets its place by one rename. Until its
 //! bytes are known to be on disk its record says so with the boot id; after a reboot such a layer does not count as
-//! present, unless an image names it (an image is only recorded after a sync).
+//! present, unless an image names it (an image is only recorded after a sync, but the mark may come back).
 
 use super::staging::Staging;
 use super::{Store, boot_id, random_hex, record};
@@ -75,7 +75,8 @@ impl Store {
     pub fn find_layer(&self, diff_id: &Digest) -> Result<Option<LayerRef>> {
         let id = match fs::read_to_string(self.by_diff(diff_id)) {
             Ok(id) => id,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // The index is not synced: a damaged entry is like none, and is overwritten.
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => return Ok(None),
             Err(e) => return Err(e).context("reading the layer index"),
         };
         Ok(self.usable_layer(&id)?.filter(|l| l.diff_id == diff_id.to_string()))
@@ -87,7 +88,8 @@ impl Store {
             return Ok(None);
         }
         let Some(found) = self.layer(id).ok().flatten() else { return Ok(None) };
-        if !found.unsynced_boot.is_empty() && found.unsynced_boot != boot_id() {
+        let from_before = !found.unsynced_boot.is_empty() && found.unsynced_boot != boot_id();
+        if from_before && !self.images()?.iter().any(|image| image.layers.iter().any(|layer| layer.id == id)) {
             return Ok(None);
         }
         Ok(Some(LayerRef {
@@ -118,22 +120,21 @@ impl Store {
 
     /// Writes the trees of these layers to disk and says so in their records. One `syncfs` for all of them.
     pub fn sync_layers(&self, layers: &[LayerRef]) -> Result<()> {
-        let mut unsynced = Vec::new();
+        let mut synced = Vec::new();
         for layer in layers {
-            match self.layer(&layer.id)? {
-                Some(found) if !found.unsynced_boot.is_empty() => unsynced.push((layer, found)),
-                _ => {}
+            if let Some(mut found) = self.layer(&layer.id)?
+                && !found.unsynced_boot.is_empty()
+            {
+                found.unsynced_boot = String::new();
+                let path = self.layer_dir(&layer.id).join("layer.json");
+                synced.push(record::stage(&path, &record::to_json(&found)?)?);
             }
         }
-        if unsynced.is_empty() {
+        if synced.is_empty() {
             return Ok(());
         }
         self.sync()?;
-        for (layer, mut found) in unsynced {
-            found.unsynced_boot = String::new();
-            record::write_quick(&self.layer_dir(&layer.id).join("layer.json"), &record::to_json(&found)?)?;
-        }
-        Ok(())
+        synced.into_iter().try_for_each(record::Pending::place)
     }
 
     /// Moves the layers that neither an image nor a container names into a staging folder, from where they are removed.
@@ -168,5 +169,65 @@ impl Store {
     /// The ids of all layers in the store.
     pub fn layer_ids(&self) -> Result<Vec<String>> {
         Ok(record::names(&self.layers_dir())?.into_iter().filter(|n| n != "by-diff").collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::config::ImageConfig;
+
+    fn publish(store: &Store, text: &str) -> LayerRef {
+        let staging = store.staging().unwrap();
+        let made = staging.path().join(text);
+        fs::create_dir_all(made.join("fs")).unwrap();
+        let found = LayerRecord {
+            diff_id: Digest::of(text.as_bytes()).to_string(),
+            tar_size: 1024,
+            content_size: 7,
+            files: 1,
+            recipe: false,
+            unsynced_boot: String::new(),
+        };
+        store.publish_layer(&staging, &made, found).unwrap()
+    }
+
+    fn from_an_earlier_boot(store: &Store, layer: &LayerRef) {
+        let path = store.layer_dir(&layer.id).join("layer.json");
+        let mut found: LayerRecord = record::read(&path).unwrap().unwrap();
+        found.unsynced_boot = "earlier".into();
+        record::write_quick(&path, &record::to_json(&found).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_layer_from_an_earlier_boot_counts_only_if_an_image_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let (kept, lost) = (publish(&store, "kept"), publish(&store, "lost"));
+        let config = ImageConfig { architecture: "amd64".into(), os: "linux".into(), ..ImageConfig::default() };
+        store.record_image(config.clone(), vec![kept.clone()]).unwrap();
+        from_an_earlier_boot(&store, &kept);
+        from_an_earlier_boot(&store, &lost);
+        assert_eq!(store.usable_layer(&lost.id).unwrap(), None);
+        assert_eq!(store.usable_layer(&kept.id).unwrap().as_ref(), Some(&kept));
+        // Another image on top of it takes the mark off again.
+        let more = ImageConfig { author: Some("x".into()), ..config };
+        store.record_image(more, vec![kept.clone()]).unwrap();
+        assert!(store.layer(&kept.id).unwrap().unwrap().unsynced_boot.is_empty());
+        assert_eq!(fs::read_dir(store.layer_dir(&kept.id)).unwrap().count(), 2, "nothing temporary stays");
+    }
+
+    #[test]
+    fn a_damaged_index_entry_is_like_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let layer = publish(&store, "a");
+        let diff_id = Digest::parse(&layer.diff_id).unwrap();
+        for damage in [&b""[..], b"\xff\xfe", b"../..", b"00000000"] {
+            fs::write(store.by_diff(&diff_id), damage).unwrap();
+            assert_eq!(store.find_layer(&diff_id).unwrap(), None);
+        }
+        assert_ne!(publish(&store, "a").id, layer.id);
+        assert!(store.find_layer(&diff_id).unwrap().is_some());
     }
 }

@@ -48,6 +48,29 @@ pub fn write_quick(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, false)
 }
 
+/// A record that is written but not in its place yet.
+#[must_use]
+#[derive(Debug)]
+pub struct Pending {
+    tmp: PathBuf,
+    path: PathBuf,
+}
+
+/// Writes a record beside `path`. For many records with one sync: stage all, sync the file system, place all. What a
+/// power cut then finds is the old record or the new one, never an empty one.
+pub fn stage(path: &Path, bytes: &[u8]) -> Result<Pending> {
+    let tmp = temporary(path);
+    fs::write(&tmp, bytes).with_context(|| format!("writing {}", tmp.display()))?;
+    Ok(Pending { tmp, path: path.to_path_buf() })
+}
+
+impl Pending {
+    /// Puts the record in its place.
+    pub fn place(self) -> Result<()> {
+        fs::rename(&self.tmp, &self.path).with_context(|| format!("writing {}", self.path.display()))
+    }
+}
+
 /// The record as JSON bytes.
 pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).context("writing a record as JSON")

@@ -42,6 +42,13 @@ pub(super) struct StageWork {
     changed: bool,
 }
 
+impl StageWork {
+    /// The inputs of a step, and of what lies below it what no step of this build has made.
+    fn explained(&self, inputs: &Inputs) -> Inputs {
+        inputs.clone().with("the base image", self.base_chain.clone())
+    }
+}
+
 /// What a walk has come to.
 pub enum Progress {
     /// Every step is done.
@@ -280,12 +287,12 @@ impl<'a> Walk<'a> {
             return;
         }
         let slot = self.slot(index, step);
-        let changed = self.work(index).changed;
-        // A place that was never built has nothing to explain.
+        let work = &self.stages[&index];
+        // A place that was never built to its end has nothing to explain.
         if let Some(before) = self.store.previous_inputs(&slot) {
-            reporter.report(Event::CacheMiss { why: key::explain(inputs, &before, changed) });
+            let why = key::explain(&work.explained(inputs), &before, work.changed);
+            reporter.report(Event::CacheMiss { why });
         }
-        let _ = self.store.remember_inputs(&slot, &inputs.0);
     }
 
     /// The place of a step, by which its last inputs are found again.
@@ -309,6 +316,10 @@ impl<'a> Walk<'a> {
         executor: &mut Executor<'_>,
     ) -> Result<bool> {
         let created = time::now();
+        if let Some(step) = self.stages[&index].steps.front() {
+            // Only what was done counts as the last time: a step that failed has left nothing to compare with.
+            let _ = self.store.remember_inputs(&self.slot(index, step), &self.stages[&index].explained(&inputs).0);
+        }
         let work = self.work(index);
         work.layers.push(StageLayer::Made(number));
         work.clock = Some(created.clone());

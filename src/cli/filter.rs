@@ -24,6 +24,18 @@ impl Filters {
         Ok(filters)
     }
 
+    /// Refuses values of `key` that can never match: a slip must not look like an empty list.
+    pub fn check(&self, key: &str, good: impl Fn(&str) -> bool, expected: &str) -> Result<()> {
+        match self.values(key).find(|value| !good(value)) {
+            Some(bad) => Err(fail_with(
+                Kind::User,
+                format!("invalid filter \"{key}={bad}\""),
+                format!("The value of {key} is {expected}."),
+            )),
+            None => Ok(()),
+        }
+    }
+
     fn values<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(k, _)| k == key).map(|(_, v)| v.as_str())
     }

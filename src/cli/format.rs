@@ -293,7 +293,8 @@ mod tests {
         ] {
             assert_eq!(render(template, value.clone()), expected, "{template}");
         }
-        assert!(Template::parse("{{.Nope}}").unwrap().render(&value).is_err());
+        let missing = Template::parse("{{.Nope}}").unwrap().render(&value).unwrap_err().to_string();
+        assert_eq!(missing, "the template \"{{.Nope}}\" cannot be used: no field `Nope`");
         assert!(Template::parse("{{if}}").is_err());
     }
 

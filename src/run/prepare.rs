@@ -202,10 +202,14 @@ pub fn mount_overlay(store: &Store, lower: &[String], upper: Option<(&str, &str)
     // Relative paths keep every name short: the kernel takes 255 bytes of each.
     std::env::set_current_dir(store.root()).with_context(|| format!("entering {}", store.root().display()))?;
     let c = |text: &str| CString::new(text).context("a path with a NUL byte");
-    let lower = lower.iter().map(|l| c(l)).collect::<Result<Vec<_>>>()?;
+    let names = lower;
+    let lower = names.iter().map(|l| c(l)).collect::<Result<Vec<_>>>()?;
     let upper = upper.map(|(u, w)| Ok::<_, anyhow::Error>((c(u)?, c(w)?))).transpose()?;
     let upper = upper.as_ref().map(|(u, w)| (u.as_c_str(), w.as_c_str()));
     mount::overlay(&mount::Overlay { lower: &lower, upper, volatile }).map_err(|error| {
+        if let Some(gone) = names.iter().find(|name| !Path::new(name).is_dir()) {
+            return missing_layer(store, gone);
+        }
         let layers = lower.len();
         crate::error::fail_with(
             Kind::System,
@@ -214,6 +218,14 @@ pub fn mount_overlay(store: &Store, lower: &[String], upper: Option<(&str, &str)
              extended attributes; DHOW_ROOT names another place.",
         )
     })
+}
+
+fn missing_layer(store: &Store, gone: &str) -> anyhow::Error {
+    crate::error::fail_with(
+        Kind::System,
+        format!("the image is damaged: its layer {} is missing", store.root().join(gone).display()),
+        "Build or load the image again.",
+    )
 }
 
 /// Makes the target of a mount, if it is missing. Targets in /dev are init's business: /dev is made afresh.

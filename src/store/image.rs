@@ -151,6 +151,17 @@ impl Store {
         self.by_id(text)?.map(|image| (image, None)).ok_or_else(|| not_found(text))
     }
 
+    /// The full name that `text` stands for, if it leads to an image whose record is damaged or gone.
+    pub fn dead_name(&self, text: &str) -> Result<Option<String>> {
+        for reference in Reference::candidates(text).unwrap_or_default().iter().filter(|r| r.digest.is_none()) {
+            if let Some(manifest) = self.named(reference)? {
+                let alive = matches!(self.image(&manifest), Ok(Some(_)));
+                return Ok((!alive).then(|| reference.to_string()));
+            }
+        }
+        Ok(None)
+    }
+
     fn by_reference(&self, reference: &Reference) -> Result<Option<(ImageRecord, Option<String>)>> {
         let Some(digest) = &reference.digest else {
             let Some(manifest) = self.named(reference)? else { return Ok(None) };

@@ -30,6 +30,10 @@ pub fn rmi(store: &Store, text: &str, force: bool) -> Result<Removed> {
 
 /// Removes names and records and gives the layers that may have lost their last user.
 fn take_out(store: &Store, text: &str, force: bool) -> Result<(Removed, Vec<String>)> {
+    if let Some(name) = store.dead_name(text)? {
+        store.remove_name(&name)?;
+        return Ok((Removed { untagged: vec![name], deleted: Vec::new() }, Vec::new()));
+    }
     let (image, found_by) = store.find_image_and_name(text)?;
     // Two manifests may share one config: by its id they are one image.
     let mut records: Vec<ImageRecord> = store.images()?.into_iter().filter(|other| other.id == image.id).collect();
@@ -139,6 +143,19 @@ mod tests {
         assert!(store.images().unwrap().is_empty() && store.names().unwrap().is_empty());
         assert!(!store.has_blob(&Digest::parse(&made.id).unwrap()));
         assert_eq!(kind_of(&rmi(&store, "two", true).unwrap_err()), Some(Kind::NotFound));
+    }
+
+    #[test]
+    fn a_name_whose_image_is_damaged_or_gone_can_be_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let made = image(&store, "a", &["one", "two"]);
+        let record = store.root().join("images").join(format!("{}.json", &made.manifest[7..]));
+        std::fs::write(&record, "{").unwrap();
+        assert_eq!(rmi(&store, "one", false).unwrap().untagged, ["localhost/one:latest"]);
+        std::fs::remove_file(&record).unwrap();
+        assert_eq!(rmi(&store, "two", false).unwrap().untagged, ["localhost/two:latest"]);
+        assert!(store.names().unwrap().is_empty());
     }
 
     #[test]

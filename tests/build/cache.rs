@@ -100,6 +100,28 @@ fn editing_one_file_repeats_only_what_depends_on_it() {
 }
 
 #[test]
+fn a_base_that_was_built_anew_is_the_reason_for_what_is_done_again() {
+    let sb = Sandbox::with_base();
+    build(&sb, "parent", "FROM base\nRUN echo 1 > /n\n");
+    build(&sb, "ctx", "FROM parent\nRUN cat /n > /m\n");
+    build(&sb, "parent", "FROM base\nRUN echo 2 > /n\n");
+    let out = again(&sb, "ctx");
+    assert!(out.stdout.contains("--> miss: the base image changed"), "{out}");
+    assert_eq!(shell(&sb, "ctx", "cat /m"), "2");
+}
+
+#[test]
+fn steps_that_change_nothing_give_an_image_that_runs_and_can_be_built_upon() {
+    let sb = Sandbox::with_base();
+    build(&sb, "parent", "FROM base\nRUN true\nRUN echo a > /a\nRUN : nothing\nRUN echo b > /b\nRUN : at all\n");
+    assert_eq!(shell(&sb, "parent", "cat /a /b"), "a\nb");
+    build(&sb, "ctx", "FROM parent\nRUN cat /a /b > /c\n");
+    assert_eq!(shell(&sb, "ctx", "cat /c"), "a\nb");
+    build(&sb, "copy", "FROM base\nCOPY --from=parent /a /b /\n");
+    assert_eq!(shell(&sb, "copy", "cat /a /b"), "a\nb");
+}
+
+#[test]
 fn times_do_not_matter_and_modes_do() {
     let sb = Sandbox::with_base();
     let file = sb.write("ctx/dir/f", "x");

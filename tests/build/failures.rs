@@ -46,6 +46,7 @@ fn a_failing_command_gives_its_code_and_leaves_the_steps_before_it() {
     assert_eq!(sb.dhow(["images", "-q", "ctx"]).ok().text(), "", "a failed build made an image");
     let out = build(&sb, "ctx", "FROM base\nRUN echo good > /good\nRUN true\n");
     assert_eq!(hits(&out), 1, "{out}");
+    assert!(!out.stdout.contains("no longer in the cache"), "a step that failed never had a layer: {out}");
     refused(&sb, "ctx", "FROM base\nRUN [\"/no/such/program\"]\n", 127).says("/no/such/program").says("Dockerfile:2");
     refused(&sb, "ctx", "FROM base\nRUN sh -c 'kill -9 $$'; exit $?\n", 137).says("Dockerfile:2");
     // A quiet build speaks up when it fails.

@@ -141,6 +141,7 @@ impl Listed<'_> {
 impl Images {
     fn select<'a>(&self, images: &'a [ImageRecord], store: &Store) -> Result<Vec<Listed<'a>>> {
         let filters = Filters::parse(&self.filter, FILTERS)?;
+        filters.check("dangling", |v| flags::boolean(v).is_ok(), "true or false")?;
         let names = store.names()?;
         let mut lines = Vec::new();
         for image in images {

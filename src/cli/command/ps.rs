@@ -60,6 +60,10 @@ pub struct Ps {
     latest: bool,
 }
 
+/// States that the peers know. Some never occur here, but asking for them is no mistake.
+const STATES: &[&str] =
+    &["created", "running", "exited", "stopped", "paused", "restarting", "removing", "stopping", "dead", "unknown"];
+
 /// A container and what it does.
 struct Listed {
     record: ContainerRecord,
@@ -180,6 +184,8 @@ fn shortened(command: &str) -> String {
 impl Ps {
     fn select(&self, store: &Store) -> Result<Vec<Listed>> {
         let filters = Filters::parse(&self.filter, FILTERS)?;
+        filters.check("status", |v| STATES.contains(&v), &format!("one of {}", STATES.join(", ")))?;
+        filters.check("exited", |v| v.parse::<i32>().is_ok(), "an exit code")?;
         let last = if self.latest { Some(1) } else { self.last.filter(|n| *n > 0) };
         let all = self.all || last.is_some() || filters.has("status") || filters.has("exited");
         let mut chosen = Vec::new();
@@ -274,6 +280,11 @@ mod tests {
         assert_eq!(filtered("name=^li"), ["live"]);
         assert_eq!(filtered("id=22"), ["dead"]);
         assert!(filtered("label=x").is_empty());
+        assert!(filtered("status=paused").is_empty());
+        for slip in ["status=runing", "exited=x"] {
+            let error = Ps { filter: vec![slip.into()], ..Ps::default() }.select(&store).err().unwrap();
+            assert_eq!(error.to_string(), format!("invalid filter {slip:?}"));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use clap::Args;
 /// Arguments of `rmi`.
 #[derive(Debug, Args)]
 pub struct Rmi {
-    /// Remove it with all its names, and the containers that use it; a missing image is no error
+    /// Remove it with all its names; a missing image is no error. One that a container was made from stays
     #[arg(short, long)]
     force: bool,
     /// Remove all images

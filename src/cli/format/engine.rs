@@ -20,7 +20,7 @@ impl Engine {
         template.add_funcs(FUNCTIONS);
         // The engine has no methods with arguments; this is the only one that the peers' lists have.
         let text = text.replace("$.Label \"", "label $ \"").replace(".Label \"", "label $ \"");
-        template.parse(text).map_err(|e| e.to_string())?;
+        template.parse(text).map_err(|e| sentence(&e.to_string()))?;
         Ok(Engine(template))
     }
 
@@ -34,8 +34,15 @@ impl Engine {
                 }
             }
         }
-        self.0.render(&Context::from(root)).map_err(|e| e.to_string())
+        self.0.render(&Context::from(root)).map_err(|e| sentence(&e.to_string()))
     }
+}
+
+/// The engine's message without its place in the template, and without the whole value where a field is missing.
+fn sentence(text: &str) -> String {
+    let text = text.strip_prefix("template: ").unwrap_or(text);
+    let text = text.trim_start_matches(|c: char| c == ':' || c.is_ascii_digit());
+    text.split(" in map[").next().unwrap_or(text).to_string()
 }
 
 fn to_go(name: &str, value: &Value) -> Go {

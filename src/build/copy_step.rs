@@ -112,8 +112,10 @@ impl Walk<'_> {
 /// What counts beside the files.
 fn definition(copy: &Copy, created_by: &str, workdir: &str) -> Result<Inputs> {
     let inline: Vec<_> = copy.files.iter().map(|f| (&f.name, &f.content)).collect();
+    // The history separates words by blanks, which a name may hold, too.
+    let words = (created_by, &copy.sources, &copy.dest, workdir);
     Ok(Inputs::default()
-        .with("the instruction", format!("{created_by} in {workdir}"))
+        .with("the instruction", serde_json::to_string(&words)?)
         .with("the here-documents", serde_json::to_string(&inline)?))
 }
 

@@ -100,6 +100,16 @@ fn editing_one_file_repeats_only_what_depends_on_it() {
 }
 
 #[test]
+fn names_with_blanks_are_not_taken_for_two_names() {
+    let sb = Sandbox::with_base();
+    let stage = "FROM base AS s\nRUN echo 1 > /a; echo 2 > /b; echo 3 > '/a b'\nFROM base\nWORKDIR /\n";
+    build(&sb, "ctx", &format!("{stage}COPY --from=s a b x/\n"));
+    assert_eq!(shell(&sb, "ctx", "cat /x/*"), "1\n2");
+    build(&sb, "ctx", &format!("{stage}COPY --from=s [\"a b\", \"x/\"]\n"));
+    assert_eq!(shell(&sb, "ctx", "cat /x/*"), "3");
+}
+
+#[test]
 fn a_base_that_was_built_anew_is_the_reason_for_what_is_done_again() {
     let sb = Sandbox::with_base();
     build(&sb, "parent", "FROM base\nRUN echo 1 > /n\n");

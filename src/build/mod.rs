@@ -88,6 +88,9 @@ pub fn build(store: &Store, options: &Options, reporter: &dyn Reporter) -> Resul
     let plan = stage::plan(parse::parse(&shown, &bytes)?)?;
     let target = plan.target(options.target.as_deref())?;
     let globals = plan.globals(target, &options.args, &args::Platform::host())?;
+    for name in plan.undeclared(&options.args) {
+        reporter.report(Event::Warning(format!("--build-arg {name}: the Dockerfile has no ARG of this name")));
+    }
     let mut walk = Walk::new(store, options, &plan, globals, target, &path)?;
     let finished = match walk.advance(None, reporter)? {
         Progress::Done => {

@@ -2,7 +2,7 @@
 //!
 //! Nothing is resolved against a store or a registry, and no step is executed.
 
-use super::args::{Globals, Platform};
+use super::args::{Globals, Platform, is_proxy};
 use super::expand;
 use super::instruction::{Instruction, Step, arg::Arg, from::From, parse_step};
 use super::parse::{Dockerfile, Source, Span};
@@ -126,6 +126,26 @@ impl Plan {
             }
         }
         Ok(globals)
+    }
+
+    /// The given arguments that no `ARG` declares and that are not predefined either: most likely typing errors.
+    pub fn undeclared<'a>(&self, build_args: &'a BTreeMap<String, String>) -> Vec<&'a str> {
+        let in_stages = self.stages.iter().flat_map(|stage| &stage.steps).filter_map(|step| match &step.instruction {
+            Instruction::Arg(arg) => Some(arg),
+            _ => None,
+        });
+        let declared = self.global_args.iter().map(|(_, arg)| arg).chain(in_stages).flat_map(|arg| &arg.pairs);
+        let declared: Vec<&str> = declared.map(|(name, _)| name.as_str()).collect();
+        if declared.iter().any(|name| name.contains('$')) {
+            return Vec::new();
+        }
+        let predefined = Globals::new(&BTreeMap::new(), &Platform::host(), "");
+        // What other builders take for themselves.
+        let theirs = |name: &str| name.starts_with("BUILDKIT_") || name == "SOURCE_DATE_EPOCH";
+        let known = |name: &str| {
+            is_proxy(name) || theirs(name) || predefined.scope().get(name).is_some() || declared.contains(&name)
+        };
+        build_args.keys().map(String::as_str).filter(|name| !known(name)).collect()
     }
 
     /// What a stage begins with.

@@ -29,6 +29,15 @@ COPY --from=BASE e f
 ";
 
 #[test]
+fn an_argument_that_no_arg_declares_is_told() {
+    let given = ["V", "IN", "TYPO", "TARGETARCH", "no_proxy", "BUILDKIT_INLINE_CACHE"];
+    let given = given.map(|name| (name.to_string(), String::new())).into();
+    let undeclared = |text: &str| planned(text).unwrap().undeclared(&given).join(" ");
+    assert_eq!(undeclared("ARG V\nFROM a\nARG X IN=1\n"), "TYPO");
+    assert_eq!(undeclared("FROM a\nARG V=T\nARG ${V}YPO\n"), "", "which names these are is known only later");
+}
+
+#[test]
 fn a_target_is_a_name_or_a_number() {
     let plan = planned(FILE).unwrap();
     assert_eq!(plan.target(None).unwrap(), 3);

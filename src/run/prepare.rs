@@ -202,14 +202,10 @@ pub fn mount_overlay(store: &Store, lower: &[String], upper: Option<(&str, &str)
     // Relative paths keep every name short: the kernel takes 255 bytes of each.
     std::env::set_current_dir(store.root()).with_context(|| format!("entering {}", store.root().display()))?;
     let c = |text: &str| CString::new(text).context("a path with a NUL byte");
-    let names = lower;
-    let lower = names.iter().map(|l| c(l)).collect::<Result<Vec<_>>>()?;
+    let lower = lower.iter().map(|l| c(l)).collect::<Result<Vec<_>>>()?;
     let upper = upper.map(|(u, w)| Ok::<_, anyhow::Error>((c(u)?, c(w)?))).transpose()?;
     let upper = upper.as_ref().map(|(u, w)| (u.as_c_str(), w.as_c_str()));
     mount::overlay(&mount::Overlay { lower: &lower, upper, volatile }).map_err(|error| {
-        if let Some(gone) = names.iter().find(|name| !Path::new(name).is_dir()) {
-            return missing_layer(store, gone);
-        }
         let layers = lower.len();
         crate::error::fail_with(
             Kind::System,
@@ -218,14 +214,18 @@ pub fn mount_overlay(store: &Store, lower: &[String], upper: Option<(&str, &str)
              extended attributes; DHOW_ROOT names another place.",
         )
     })
+    .map_err(|error| missing_layer(store, &lower).unwrap_or(error))
 }
 
-fn missing_layer(store: &Store, gone: &str) -> anyhow::Error {
-    crate::error::fail_with(
+/// What is behind a failed mount, if it is a layer that is not there.
+fn missing_layer(store: &Store, lower: &[CString]) -> Option<anyhow::Error> {
+    let paths = lower.iter().map(|name| store.root().join(name.to_string_lossy().as_ref()));
+    let gone = paths.into_iter().find(|path| !path.is_dir())?;
+    Some(crate::error::fail_with(
         Kind::System,
-        format!("the image is damaged: its layer {} is missing", store.root().join(gone).display()),
+        format!("the image is damaged: its layer {} is missing", gone.display()),
         "Build or load the image again.",
-    )
+    ))
 }
 
 /// Makes the target of a mount, if it is missing. Targets in /dev are init's business: /dev is made afresh.

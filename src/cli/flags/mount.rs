@@ -79,7 +79,7 @@ fn volume(word: &str) -> Result<UserMount> {
     let source = if source.starts_with(['/', '.']) {
         MountSource::Bind(bind_path(source)?)
     } else {
-        check_name("volume", source)?;
+        check_volume(source)?;
         MountSource::Volume(source.to_string())
     };
     let mut read_only = false;
@@ -151,7 +151,7 @@ fn mount(word: &str) -> Result<UserMount> {
         "bind" => MountSource::Bind(bind_path(&source.ok_or_else(missing)?)?),
         "volume" => {
             let name = source.ok_or_else(missing)?;
-            check_name("volume", &name)?;
+            check_volume(&name)?;
             MountSource::Volume(name)
         }
         "tmpfs" if source.is_some() => return Err(fail(Kind::User, "a tmpfs has no source")),
@@ -165,6 +165,15 @@ fn mount(word: &str) -> Result<UserMount> {
         }
     };
     Ok(UserMount { source, target, read_only })
+}
+
+fn check_volume(name: &str) -> Result<()> {
+    match check_name("volume", name) {
+        Err(error) if name.contains('/') => {
+            Err(fail_with(Kind::User, error.to_string(), format!("A folder begins with / or a dot: `./{name}`.")))
+        }
+        checked => checked,
+    }
 }
 
 #[cfg(test)]

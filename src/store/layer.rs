@@ -8,6 +8,7 @@ use super::staging::Staging;
 use super::{Store, boot_id, random_hex, record};
 use crate::error::Result;
 use crate::image::digest::Digest;
+use crate::sys::lock::Mode;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -107,6 +108,8 @@ impl Store {
     pub fn publish_layer(&self, _staging: &Staging, made: &Path, mut found: LayerRecord) -> Result<LayerRef> {
         let _adding = self.lock_shared()?;
         let diff_id = Digest::parse(&found.diff_id)?;
+        // One publisher at a time: of two with the same layer, the second finds the first one's.
+        let _alone = self.lock_file(Path::new("layers/by-diff/.lock"), Mode::Exclusive)?;
         if let Some(present) = self.find_layer(&diff_id)? {
             return Ok(present);
         }
@@ -215,6 +218,18 @@ mod tests {
         store.record_image(more, vec![kept.clone()]).unwrap();
         assert!(store.layer(&kept.id).unwrap().unwrap().unsynced_boot.is_empty());
         assert_eq!(fs::read_dir(store.layer_dir(&kept.id)).unwrap().count(), 2, "nothing temporary stays");
+    }
+
+    #[test]
+    fn the_same_layer_from_several_builds_at_once_is_kept_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let ids: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(|| publish(&store, "same").id)).collect();
+            all.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(store.layer_ids().unwrap(), Vec::from_iter(ids));
+        assert_eq!(store.layer_ids().unwrap().len(), 1);
     }
 
     #[test]

@@ -181,7 +181,11 @@ impl Store {
     }
 
     fn lock(&self, mode: Mode) -> Result<StoreLock> {
-        let path = self.root.join("lock");
+        self.lock_file(Path::new("lock"), mode)
+    }
+
+    fn lock_file(&self, name: &Path, mode: Mode) -> Result<StoreLock> {
+        let path = self.root.join(name);
         let file = File::options()
             .read(true)
             .write(true)

@@ -8,7 +8,8 @@
 //! containers/<id>/upper, work     the writable layer
 //! containers/<id>/log             k8s-file format
 //! containers/<id>/hosts …         files mounted into the container
-//! containers/by-name/<name>       → id, made exclusively
+//! containers/by-name/<name>       a link that says the id
+//! containers/by-name/.lock        held for the moment in which a name is taken away
 //! ```
 //! A container whose lock nobody holds and that has no exit record lost its monitor: it is shown as exited (137).
 
@@ -20,8 +21,8 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// `container.json`.
@@ -176,7 +177,11 @@ impl Store {
             fs::rename(&hidden, &dir)?;
             Ok(file)
         };
-        let file = make().with_context(|| format!("making {}", dir.display()))?;
+        let file = make().map_err(|e| {
+            let hopeless = matches!(e.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied);
+            let error = anyhow::Error::new(e).context(format!("making {}", dir.display()));
+            if hopeless { self.unusable(error) } else { error }
+        })?;
         let held = ContainerLock { dir, file };
         if let Err(error) = self.claim_name(name, id) {
             let _ = fs::remove_file(held.dir.join("lock"));
@@ -186,37 +191,54 @@ impl Store {
         Ok(held)
     }
 
+    /// Claims a name. A link, because it is there at once with what it says: no kill leaves a name without an owner.
     fn claim_name(&self, name: &str, id: &str) -> Result<()> {
-        let link = self.name_link(name);
-        // Two tries: the first may meet a name whose container is gone (its maker was killed in between).
-        for _ in 0..2 {
-            match File::create_new(&link) {
-                Ok(mut file) => return file.write_all(id.as_bytes()).context("claiming the name"),
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                    let owner = fs::read_to_string(&link).unwrap_or_default();
-                    if !owner.is_empty() && self.container_dir(&owner).join("lock").exists() {
-                        return Err(fail_with(
-                            Kind::InUse,
-                            format!("the container name {name:?} is already in use by {}", short(&owner)),
-                            format!("Remove that container (`dhow rm {name}`), or choose another name."),
-                        ));
-                    }
-                    if owner.is_empty() {
-                        return Err(fail(Kind::InUse, format!("the container name {name:?} is already in use")));
-                    }
-                    let _ = fs::remove_file(&link);
-                }
-                Err(e) => return Err(e).with_context(|| format!("claiming the name {name}")),
-            }
+        match symlink(id, self.name_link(name)) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.take_over_name(name, id),
+            other => other.with_context(|| format!("claiming the name {name}")),
         }
-        Err(fail(Kind::InUse, format!("the container name {name:?} is already in use")))
+    }
+
+    /// Claims a name that exists: fine if its container is gone (its remover was killed in between).
+    fn take_over_name(&self, name: &str, id: &str) -> Result<()> {
+        // One at a time: of two, the second would remove what the first has just claimed.
+        let _alone = self.lock_names()?;
+        if let Some(owner) = self.name_owner(name).filter(|owner| self.container_dir(owner).exists()) {
+            return Err(fail_with(
+                Kind::InUse,
+                format!("the container name {name:?} is already in use by {}", short(&owner)),
+                format!("Remove that container (`dhow rm {name}`), or choose another name."),
+            ));
+        }
+        let link = self.name_link(name);
+        let _ = fs::remove_file(&link);
+        match symlink(id, &link) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                Err(fail(Kind::InUse, format!("the container name {name:?} is already in use")))
+            }
+            other => other.with_context(|| format!("claiming the name {name}")),
+        }
+    }
+
+    /// The id of the container that a name belongs to.
+    fn name_owner(&self, name: &str) -> Option<String> {
+        fs::read_link(self.name_link(name)).ok()?.into_os_string().into_string().ok().filter(|id| !id.is_empty())
+    }
+
+    /// Held while a name is taken away from a container: what was read of it must still hold when it is removed.
+    fn lock_names(&self) -> Result<File> {
+        let path = self.containers_dir().join("by-name/.lock");
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = file.with_context(|| format!("opening {}", path.display()))?;
+        lock::lock(&file, Mode::Exclusive).with_context(|| format!("locking {}", path.display()))?;
+        Ok(file)
     }
 
     /// Gives a name back.
     pub fn release_name(&self, name: &str, id: &str) {
-        let link = self.name_link(name);
-        if fs::read_to_string(&link).is_ok_and(|owner| owner == id) {
-            let _ = fs::remove_file(link);
+        let _alone = self.lock_names();
+        if self.name_owner(name).as_deref() == Some(id) {
+            let _ = fs::remove_file(self.name_link(name));
         }
     }
 
@@ -229,11 +251,11 @@ impl Store {
                 of[n % of.len()].to_string()
             };
             let name = format!("{}_{}", pick(0, ADJECTIVES), pick(1, SURNAMES));
-            if !self.name_link(&name).exists() {
+            if self.name_owner(&name).is_none() {
                 return name;
             }
             let numbered = format!("{name}{}", u8::from_str_radix(&random[..1], 16).unwrap_or(0) % 10);
-            if !self.name_link(&numbered).exists() {
+            if self.name_owner(&numbered).is_none() {
                 return numbered;
             }
         }
@@ -266,7 +288,7 @@ impl Store {
     /// Finds a container by name, id or unique id prefix.
     pub fn find_container(&self, text: &str) -> Result<ContainerRecord> {
         if check_name("container", text).is_ok()
-            && let Ok(id) = fs::read_to_string(self.name_link(text))
+            && let Some(id) = self.name_owner(text)
             && let Some(found) = self.container(&id)?
         {
             return Ok(found);
@@ -422,6 +444,25 @@ mod tests {
         fs::remove_dir_all(held.dir()).unwrap();
         drop(held);
         store.create_container(&b, "web").unwrap();
+    }
+
+    #[test]
+    fn a_name_whose_container_is_gone_goes_to_exactly_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        for (round, left) in ["gone", &"f".repeat(64)].into_iter().enumerate() {
+            let name = format!("web{round}");
+            symlink(left, store.name_link(&name)).unwrap();
+            let winners = std::thread::scope(|scope| {
+                let claim = |n: usize| {
+                    let (store, name) = (&store, &name);
+                    scope.spawn(move || store.create_container(&format!("{round}{n}").repeat(32), name).is_ok())
+                };
+                let all: Vec<_> = (0..8).map(claim).collect();
+                all.into_iter().map(|t| t.join().unwrap()).filter(|won| *won).count()
+            });
+            assert_eq!(winners, 1, "{left:?}");
+        }
     }
 
     #[test]

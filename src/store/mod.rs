@@ -17,7 +17,8 @@
 //! ```
 //!
 //! Not here: mounts and processes (`run`), the tar format (`layer`), words for people (`cli`).
-//! Lock order: store lock, then a staging or container lock; never the other way round.
+//! Lock order: the lock of a staging or container folder, then the store lock, then the lock of names. Nobody waits for
+//! another's folder with the store lock held.
 
 pub mod archive;
 pub mod blob;

@@ -20,6 +20,9 @@ use std::path::Path;
 /// One read of container output.
 const CHUNK: usize = 64 << 10;
 
+/// The largest pipe that an unprivileged user can make (pipe(7), pipe-max-size).
+const MOST_LEFT: usize = 1 << 20;
+
 /// The descriptors between a container and the outside.
 pub struct Io {
     /// The container's 0, 1, 2; none once init has them.
@@ -145,9 +148,10 @@ impl Io {
         }
     }
 
-    /// Drops the container's side in this process: from now on the end of its last holder is seen.
+    /// Drops the container's side in this process: from now on the end of its last holder is seen. A terminal stays open
+    /// on this side, too: programs close and open it again, and in between its end would be reported.
     pub fn close_container_side(&mut self) {
-        self.inside.clear();
+        self.inside.truncate(usize::from(self.terminal.is_some()));
         self.devpts = None;
     }
 }
@@ -161,14 +165,15 @@ fn nonblocking(fd: &OwnedFd) -> Result<()> {
     rustix::io::ioctl_fionbio(fd, true).context("making a descriptor non-blocking")
 }
 
-/// Leaves the front's session and its standard descriptors: the front may end now.
+/// Leaves the front's session and its caller's descriptors: the front may end now.
 pub fn detach() -> Result<()> {
     let _ = rustix::process::setsid();
     let null = null()?;
     for number in 0..=2 {
         process::install_fd(null.as_fd(), number).context("leaving the standard descriptors")?;
     }
-    Ok(())
+    // What the caller of dhow had open besides (a lock, a pipe's end) would be held for the container's whole life.
+    process::close_inherited().context("leaving the caller's descriptors")
 }
 
 /// Who passes signals to a process that is watched.
@@ -196,7 +201,8 @@ pub fn watch(child: &Child, io: Io, front: Option<Front<'_>>) -> Result<i32> {
         }
     }
     for stream in 0..2 {
-        while watch.pass_output(stream, CHUNK) {}
+        // No more than a pipe can hold: what an exec left in the background may go on writing for ever.
+        let _ = (0..MOST_LEFT / CHUNK).take_while(|_| watch.pass_output(stream, CHUNK)).count();
     }
     if let Some(log) = &mut watch.io.log {
         log.finish(&time::now());
@@ -307,6 +313,14 @@ impl Watch<'_> {
         }
     }
 
+    /// Nobody reads this output any more. The program learns it as it would without us, by writing into a closed pipe:
+    /// `| head` ends it whether its output passes through here or not.
+    fn lose_reader(&mut self, stream: usize) {
+        if self.io.terminal.is_none() {
+            self.io.output[stream] = None;
+        }
+    }
+
     /// Passes on one piece of output; false when there is none (yet, or any more).
     fn pass_output(&mut self, stream: usize, size: usize) -> bool {
         let Some(source) = &self.io.output[stream] else { return false };
@@ -317,8 +331,8 @@ impl Watch<'_> {
                 if let Some(log) = &mut self.io.log {
                     log.add(stream == 1, bytes, &time::now());
                 }
-                if !self.detached {
-                    write_all(process::standard(1 + stream as i32), bytes);
+                if !self.detached && write_all(process::standard(1 + stream as i32), bytes).is_err() {
+                    self.lose_reader(stream);
                 }
                 true
             }
@@ -332,8 +346,9 @@ impl Watch<'_> {
     }
 }
 
-/// Writes everything, or gives up when nobody reads (the caller's `| head`).
-fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) {
+/// Writes everything. Fails only when nobody reads any more (the caller's `| head`); what cannot be written for another
+/// reason (a full disk, a terminal that is gone) is lost.
+fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), rustix::io::Errno> {
     while !bytes.is_empty() {
         match rustix::io::write(to, bytes) {
             Ok(n) => bytes = &bytes[n..],
@@ -342,9 +357,11 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) {
             Err(rustix::io::Errno::AGAIN) => {
                 let _ = process::poll(&[(Some(to), libc::POLLOUT)], -1);
             }
-            Err(_) => return,
+            Err(rustix::io::Errno::PIPE) => return Err(rustix::io::Errno::PIPE),
+            Err(_) => return Ok(()),
         }
     }
+    Ok(())
 }
 
 /// Opens a devpts of the container's own and a terminal in it: both exist before init does.

@@ -141,6 +141,21 @@ pub fn cloexec_from(first: u32) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) }).map(drop)
 }
 
+/// Closes what this program was started with besides the standard descriptors. They are known by their lack of the
+/// close-on-exec flag, which everything that we open ourselves has.
+pub fn close_inherited() -> io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let Some(number) = entry?.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
+        // SAFETY: asks for the flags of a number that may be no descriptor; nothing is changed.
+        let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+        if number > 2 && flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
+            // SAFETY: without the flag it came through exec, so no `OwnedFd` or `File` of this program owns it.
+            unsafe { libc::close(number) };
+        }
+    }
+    Ok(())
+}
+
 /// Makes `fd` the descriptor number `number` (0, 1 or 2), inherited by exec.
 pub fn install_fd(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
     if fd.as_raw_fd() == number {
@@ -247,14 +262,15 @@ pub fn reset_signals() {
     }
 }
 
-/// Starts a helper program with default signals and an empty mask, which it would otherwise inherit from us.
+/// Starts a helper program with default signals, an empty mask and the standard descriptors only; it would otherwise
+/// inherit our caller's.
 pub fn spawn_plain(command: &mut std::process::Command) -> io::Result<std::process::Child> {
     use std::os::unix::process::CommandExt;
     // SAFETY: the closure runs between fork and exec and makes only async-signal-safe system calls.
     unsafe {
         command.pre_exec(|| {
             reset_signals();
-            Ok(())
+            cloexec_from(3)
         })
     };
     command.spawn()

@@ -138,6 +138,8 @@ pub fn spawn(map: &IdMap, work: impl FnOnce(Gate) -> i32) -> Result<Child> {
     match side {
         Side::Child => {
             drop(write);
+            // What a worker makes is seen inside containers by users who are not the caller: not the caller's mask counts.
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
             process::exit_now(work(Gate(read)))
         }
         Side::Parent(child) => {

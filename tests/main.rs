@@ -7,6 +7,7 @@ mod build;
 mod cli;
 mod debian;
 mod docs;
+mod hardening;
 mod harness;
 mod lifecycle;
 mod machine;

@@ -2,8 +2,8 @@
 
 use crate::error::{Kind, Result, fail};
 use crate::progress::Event;
-use crate::sys::socket;
 use crate::sys::userns::Crossing;
+use crate::sys::{process, socket};
 use anyhow::Context;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use serde::{Deserialize, Serialize};
@@ -72,15 +72,58 @@ impl Channel {
         loop {
             match self.receive()? {
                 Some(Message::Connected(result)) => return result.unpack(),
+                Some(Message::Signal(number)) => not_an_end(number)?,
                 Some(_) => {}
                 None => return Err(fail(Kind::System, "interrupted")),
             }
         }
+    }
+
+    /// Fails if the front has gone, or was asked to end, while there is no program yet that the signal could be passed to.
+    ///
+    /// A program that has only just begun would not do either: the kernel drops what a first process has not asked for.
+    pub fn check_interrupted(&self) -> Result<()> {
+        while process::poll(&[(Some(self.as_fd()), libc::POLLIN)], 0).context("listening to the front")?[0] != 0 {
+            match self.receive()? {
+                Some(Message::Signal(number)) => not_an_end(number)?,
+                Some(_) => {}
+                None => return Err(fail(Kind::System, "interrupted")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Fails for the signals that ask a command to end.
+fn not_an_end(number: i32) -> Result<()> {
+    match number {
+        libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT => {
+            Err(fail(Kind::Exit(128 + number), "interrupted before the program was started"))
+        }
+        _ => Ok(()),
     }
 }
 
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::kind_of;
+
+    #[test]
+    fn a_start_is_given_up_when_the_front_is_asked_to_end_or_gone() {
+        let (front, worker) = Channel::pair().unwrap();
+        worker.check_interrupted().unwrap();
+        front.send(&Message::Signal(libc::SIGWINCH)).unwrap();
+        worker.check_interrupted().unwrap();
+        front.send(&Message::Signal(libc::SIGTERM)).unwrap();
+        assert_eq!(kind_of(&worker.check_interrupted().unwrap_err()), Some(Kind::Exit(143)));
+        drop(front);
+        assert!(worker.check_interrupted().is_err());
     }
 }

@@ -114,7 +114,6 @@ pub fn run(start: &Start<'_>) -> ! {
 
 fn begin(start: &Start<'_>) -> Result<std::convert::Infallible, Failed> {
     let at = |stage: Stage| move |error: io::Error| Failed(stage, 0, error);
-    // Once more at the end, because the change of ids clears it: in between, too, nothing outlives its worker.
     security::die_with_parent().map_err(at(Stage::Root))?;
     if let Some(network) = start.network {
         rustix::thread::move_into_link_name_space(network, None).map_err(|e| at(Stage::Root)(e.into()))?;
@@ -137,9 +136,20 @@ fn begin(start: &Start<'_>) -> Result<std::convert::Infallible, Failed> {
     process::cloexec_from(3).map_err(at(Stage::Credentials))?;
     become_user(&start.plan.credentials).map_err(at(Stage::Credentials))?;
     enter_directory(&start.plan.command.cwd).map_err(at(Stage::Directory))?;
+    // Again: a change of ids took the first order back. Who died meanwhile has closed the report's other end.
     security::die_with_parent().map_err(at(Stage::Credentials))?;
+    if is_orphan(start.report) {
+        process::exit_now(137);
+    }
     process::reset_signals();
     Err(Failed(Stage::Exec, 0, execute(&start.plan.command)))
+}
+
+/// Whether nobody is left to read from the pipe.
+fn is_orphan(pipe: BorrowedFd<'_>) -> bool {
+    let mut fds = [rustix::event::PollFd::from_borrowed_fd(pipe, rustix::event::PollFlags::empty())];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(rustix::event::poll(&mut fds, Some(&now)), Ok(n) if n > 0)
 }
 
 fn put_root(start: &Start<'_>) -> io::Result<()> {
@@ -161,7 +171,7 @@ fn apply(step: &Step, start: &Start<'_>, empty: &mut Option<OwnedFd>) -> io::Res
             let done = match start.streams.devpts.filter(|_| kind.as_c_str() == c"devpts") {
                 Some(devpts) => mount::target(root, target, false).and_then(|t| mount::attach(devpts, t.as_fd())),
                 None => mount::filesystem(kind, options, *attr).and_then(|fs| {
-                    let target = mount::target(root, target, false)?;
+                    let target = mount_point(root, target, false, true)?;
                     mount::attach(fs.as_fd(), target.as_fd())
                 }),
             };
@@ -169,17 +179,12 @@ fn apply(step: &Step, start: &Start<'_>, empty: &mut Option<OwnedFd>) -> io::Res
         }
         Step::Bind { source, attr, target, recursive, follow } => {
             let tree = mount::copy_host_tree(source, *recursive)?;
-            if !attr.is_empty() {
-                mount::add_attributes(tree.as_fd(), *attr, *recursive)?;
-            }
-            let target = mount::target(root, target, *follow)?;
+            mount::make_private(tree.as_fd(), *attr, *recursive)?;
+            let is_dir = FileType::from_raw_mode(rustix::fs::fstat(&tree)?.st_mode) == FileType::Directory;
+            let target = mount_point(root, target, *follow, is_dir)?;
             mount::attach(tree.as_fd(), target.as_fd())
         }
         Step::Devices => devices(root),
-        Step::DeviceFolder(name) => {
-            let dev = mount::target(root, c"dev", false)?;
-            Ok(rustix::fs::mkdirat(&dev, name.as_c_str(), Mode::from_raw_mode(0o755))?)
-        }
         Step::Console => match start.streams.terminal {
             Some(terminal) => console(root, terminal),
             None => Ok(()),
@@ -198,16 +203,48 @@ fn apply(step: &Step, start: &Start<'_>, empty: &mut Option<OwnedFd>) -> io::Res
     }
 }
 
+/// Opens a mount target. One below /dev is made if it is missing: /dev is fresh, so `prepare` could not do it.
+fn mount_point(root: BorrowedFd<'_>, path: &CStr, follow: bool, is_dir: bool) -> io::Result<OwnedFd> {
+    match (mount::target(root, path, follow), path.to_bytes().strip_prefix(b"dev/")) {
+        (Err(e), Some(below)) if e.kind() == io::ErrorKind::NotFound => {
+            make_below_dev(root, below, is_dir)?;
+            mount::target(root, path, follow)
+        }
+        (other, _) => other,
+    }
+}
+
+/// Makes the folders of a path below /dev, and its last name as a folder or an empty file.
+fn make_below_dev(root: BorrowedFd<'_>, path: &[u8], is_dir: bool) -> io::Result<()> {
+    let mut dir = mount::target(root, c"dev", false)?;
+    let mut names = path.split(|b| *b == b'/').filter(|name| !name.is_empty()).peekable();
+    while let Some(name) = names.next() {
+        dir = with_c(name, |name| {
+            let create = OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            let made = match is_dir || names.peek().is_some() {
+                true => rustix::fs::mkdirat(&dir, name, Mode::from_raw_mode(0o755)),
+                false => rustix::fs::openat(&dir, name, create, Mode::from_raw_mode(0o644)).map(drop),
+            };
+            match made {
+                Ok(()) | Err(rustix::io::Errno::EXIST) => mount::target(dir.as_fd(), name, false),
+                Err(e) => Err(e.into()),
+            }
+        })?;
+    }
+    Ok(())
+}
+
 /// A path under /dev of the profile's tables, as the part below /dev.
 fn below_dev(path: &'static str) -> &'static str {
     path.strip_prefix("/dev/").unwrap_or(path)
 }
 
-/// A short text as a C string on the stack.
-fn with_c<R>(text: &str, f: impl FnOnce(&CStr) -> io::Result<R>) -> io::Result<R> {
-    let mut buffer = [0u8; 64];
+/// A name or a short path as a C string on the stack.
+fn with_c<R>(text: impl AsRef<[u8]>, f: impl FnOnce(&CStr) -> io::Result<R>) -> io::Result<R> {
+    let text = text.as_ref();
+    let mut buffer = [0u8; 256];
     let invalid = || io::Error::from_raw_os_error(libc::ENAMETOOLONG);
-    buffer.get_mut(..text.len()).ok_or_else(invalid)?.copy_from_slice(text.as_bytes());
+    buffer.get_mut(..text.len()).ok_or_else(invalid)?.copy_from_slice(text);
     f(CStr::from_bytes_until_nul(&buffer).map_err(|_| invalid())?)
 }
 
@@ -340,6 +377,14 @@ pub fn execute(command: &Command) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_orphan_knows_it_by_its_pipe() {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        assert!(!is_orphan(write.as_fd()));
+        drop(read);
+        assert!(is_orphan(write.as_fd()));
+    }
 
     #[test]
     fn a_report_survives_the_pipe() {

@@ -10,7 +10,7 @@ use super::options::{Network, Options};
 use super::plan::{Command, Plan, Step};
 use super::prepare::{Draft, Ready};
 use super::signal::{Meaning, meaning};
-use super::{network, time};
+use super::{network, profile, time};
 use crate::error::{Kind, Result, fail};
 use crate::store::Store;
 use crate::store::container::{ExitRecord, StateRecord, short};
@@ -36,19 +36,20 @@ pub fn run(store: &Store, options: &Options) -> Result<Outcome> {
     let shown = name.unwrap_or_else(|| short(&image.id).to_string());
     let map = IdMap::of_caller()?;
     let (ours, theirs) = Channel::pair()?;
+    let mut ours = Some(ours);
     // Blocked before the clone: a signal must find either side ready for it.
     let signals = process::signal_descriptor().context("blocking signals")?;
     let child = {
-        // Both ends are captured, so that the worker drops the front's end: each side sees the other's death.
-        let front_end = &ours;
         let worker_end = &theirs;
         userns::spawn(&map, |gate| {
-            let _ = front_end;
+            // The copy that the clone brought along: with it open here, the worker would never see the front's death.
+            drop(ours.take());
             work(store, options, &image, &shown, worker_end, gate)
         })?
     };
     drop(theirs);
-    Front { channel: ours, signals, worker: child, options, id: String::new(), raw: None }.follow()
+    let Some(channel) = ours else { return Err(fail(Kind::System, "our end of the channel is gone")) };
+    Front { channel, signals, worker: child, options, id: String::new(), raw: None }.follow()
 }
 
 /// The front while its container runs.
@@ -195,6 +196,9 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn run(&self, ready: Ready) -> Result<i32> {
         let id = &self.draft.record.id;
+        if self.options.network != Network::Host {
+            set_kernel_parameters();
+        }
         let pasta = match self.options.network {
             Network::Private => {
                 let own = rustix::process::getpid().as_raw_nonzero().get();
@@ -207,6 +211,7 @@ impl Worker<'_> {
         };
         security::set_dumpable(false).context("hiding the worker")?;
         let mut io = Io::new(self.options, self.draft.lock.dir())?;
+        self.channel.check_interrupted()?;
         let (child, report) = start_init(&ready, &io)?;
         io.close_container_side();
         drop(ready.root);
@@ -220,15 +225,24 @@ impl Worker<'_> {
             started: time::now(),
         };
         self.store.put_state(id, &state)?;
-        // A front that is gone by now is no reason to end the container.
-        let _ = self.channel.send(&Message::Started { id: id.clone() });
         if self.options.detach {
+            // Before the front ends: its caller may be waiting for the end of what we would still hold open.
             monitor::detach()?;
         }
+        // A front that is gone by now is no reason to end the container.
+        let _ = self.channel.send(&Message::Started { id: id.clone() });
         let front = (!self.options.detach).then_some(monitor::Front::Channel(self.channel));
         let code = monitor::watch(&child, io, front)?;
         drop(pasta);
         Ok(code)
+    }
+}
+
+/// Sets the profile's kernel parameters: those of the network namespace that this process has just made. Where /proc/sys
+/// cannot be written (inside another container) the kernel's own defaults hold, as they would without us.
+fn set_kernel_parameters() {
+    for (name, value) in profile::SYSCTLS {
+        let _ = std::fs::write(format!("/proc/sys/{}", name.replace('.', "/")), value);
     }
 }
 
@@ -243,16 +257,20 @@ fn bring_up_loopback(network: Network) -> Result<()> {
 fn start_init(ready: &Ready, io: &Io) -> Result<(Child, OwnedFd)> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("making a pipe")?;
     match process::clone(libc::CLONE_NEWPID | libc::CLONE_NEWNS).context("making the container's first process")? {
-        Side::Child => init::run(&Start {
-            plan: &ready.plan,
-            root: ready.root.as_fd(),
-            anchor: &ready.anchor,
-            network: None,
-            loopback: false,
-            go: None,
-            streams: io.streams(),
-            report: write.as_fd(),
-        }),
+        Side::Child => {
+            // Whether the worker still has its end tells init whether the worker lives.
+            drop(read);
+            init::run(&Start {
+                plan: &ready.plan,
+                root: ready.root.as_fd(),
+                anchor: &ready.anchor,
+                network: None,
+                loopback: false,
+                go: None,
+                streams: io.streams(),
+                report: write.as_fd(),
+            })
+        }
         Side::Parent(child) => Ok((child, read)),
     }
 }
@@ -279,7 +297,12 @@ pub fn explain_process(command: &Command, report: Report, program: &str) -> anyh
     match report.stage {
         Stage::Exec => explain_exec(report.errno, program),
         Stage::Step | Stage::Root => failed("entering the root file system", report.errno, ""),
-        Stage::Credentials => failed("taking on the container's identity", report.errno, ""),
+        Stage::Credentials => {
+            let unmapped = report.errno == libc::EINVAL;
+            let why =
+                if unmapped { ": its user and groups must be among the ids that are mapped (subuid(5))" } else { "" };
+            failed("taking on the container's identity", report.errno, why)
+        }
         Stage::Directory => {
             let (cwd, cause) = (command.cwd.to_string_lossy(), std::io::Error::from_raw_os_error(report.errno));
             fail(Kind::Exit(126), format!("entering the working directory {cwd} failed: {cause}"))
@@ -316,7 +339,6 @@ fn describe(step: &Step) -> String {
             format!("mounting {} on /{}", source.to_string_lossy(), target.to_string_lossy())
         }
         Step::Devices => "filling /dev".into(),
-        Step::DeviceFolder(name) => format!("making /dev/{}", name.to_string_lossy()),
         Step::Console => "making /dev/console".into(),
         Step::Mask(path) => format!("masking /{}", path.to_string_lossy()),
         Step::ReadOnly(path) => format!("making /{} read-only", path.to_string_lossy()),

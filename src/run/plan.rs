@@ -44,8 +44,6 @@ pub enum Step {
     },
     /// Populate the fresh /dev: folders, devices bound from the host, links.
     Devices,
-    /// Make a folder in the fresh /dev, for a bind mount that follows.
-    DeviceFolder(CString),
     /// Put the terminal of the container onto /dev/console.
     Console,
     /// Hide a path: an empty read-only folder or /dev/null over it. A path that is not there is skipped.
@@ -99,8 +97,6 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Host name, where the container has one of its own.
     pub hostname: Option<CString>,
-    /// Sets net.ipv4.ip_unprivileged_port_start to 0: the network namespace is the container's own.
-    pub own_network: bool,
     /// Identity.
     pub credentials: Credentials,
     /// Program.
@@ -124,14 +120,9 @@ fn relative(path: &std::path::Path) -> Result<CString> {
 /// Makes the plan of a Spec whose user has numeric ids.
 pub fn plan(spec: &Spec, cpus: usize) -> Result<Plan> {
     let process = spec.process().as_ref().ok_or_else(|| fail(Kind::User, "the spec has no process"))?;
-    let linux = spec.linux().as_ref();
-    let own_network = linux
-        .and_then(|l| l.namespaces().as_ref())
-        .is_some_and(|n| n.iter().any(|n| n.typ() == oci_spec::runtime::LinuxNamespaceType::Network));
     Ok(Plan {
         steps: steps(spec, process.terminal().unwrap_or(false), cpus)?,
         hostname: spec.hostname().as_deref().map(c).transpose()?,
-        own_network,
         credentials: credentials(process)?,
         command: command(process)?,
     })
@@ -147,10 +138,6 @@ fn steps(spec: &Spec, tty: bool, cpus: usize) -> Result<Vec<Step>> {
         if kind == "bind" {
             let source = mount.source().as_ref().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             let system = target.as_bytes() == b"sys";
-            // The image's /dev is covered by a fresh one, so a target in it must be made there.
-            if let Some(name) = target.to_str().ok().and_then(|t| t.strip_prefix("dev/")).filter(|n| !n.contains('/')) {
-                steps.push(Step::DeviceFolder(c(name)?));
-            }
             steps.push(Step::Bind {
                 source: c(&source)?,
                 attr: split.attr,
@@ -324,7 +311,6 @@ mod tests {
         let words = |p: &str| plan_for(Network::Host, false, p).command.candidates;
         assert_eq!(words("x"), [c"/a/x".to_owned(), c"/b/x".to_owned()]);
         assert_eq!(words("./x"), [c"./x".to_owned()]);
-        assert!(!plan_for(Network::Host, false, "x").own_network);
     }
 
     #[test]

@@ -21,6 +21,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+/// The kernel's limit of a host name (uname(2), `__NEW_UTS_LEN`).
+const MAX_HOSTNAME: usize = 64;
+
 /// A container's folder and record, not yet startable.
 pub struct Draft {
     /// The record; its spec lacks the numeric user.
@@ -80,6 +83,9 @@ impl Draft {
             Network::Host => rustix::system::uname().nodename().to_string_lossy().into_owned(),
             _ => id[..12].to_string(),
         });
+        if hostname.len() > MAX_HOSTNAME {
+            return Err(fail(Kind::User, format!("the host name {hostname:?} is longer than {MAX_HOSTNAME} bytes")));
+        }
         let inherited = &image.config.config;
         let config = effective(inherited, options, &argv, &hostname);
         let mut mounts = host_files(lock.dir(), options.network, &hostname)?;
@@ -128,7 +134,9 @@ impl Draft {
         if let Some(top) = self.record.layers.last() {
             resemble(&store.layer_tree(top), &self.lock.dir().join("upper"))?;
         }
-        let root = Root::from_fd(root_filesystem(store, &self.record)?);
+        // From the look at the layers until the record says whose they are, nobody may take them away.
+        let _adding = store.lock_shared()?;
+        let root = Root::from_fd(root_filesystem(store, &self.record).map_err(|e| or_removed(store, &self.record, e))?);
         settle_user(&mut self.record.spec, &root)?;
         let cwd = self.record.spec.process().as_ref().map(|p| p.cwd().clone()).unwrap_or_else(|| "/".into());
         root.create_dirs(&cwd, 0o755, None)
@@ -142,6 +150,14 @@ impl Draft {
         let anchor = mount::c_path(&store.stub())?;
         Ok(Ready { plan, root, anchor })
     }
+}
+
+/// The failure of a mount, or what is behind it: the image was removed after it was looked up.
+fn or_removed(store: &Store, record: &ContainerRecord, error: anyhow::Error) -> anyhow::Error {
+    if record.layers.iter().all(|id| store.layer_tree(id).exists()) {
+        return error;
+    }
+    fail(Kind::NotFound, format!("the image {} was removed while the container was being made", record.image))
 }
 
 /// Gives a fresh upper folder the mode and owner of the layer below: it is what the container sees as its root folder.
@@ -254,17 +270,20 @@ pub fn make_target(root: &Root, mount: &Mount) -> Result<()> {
     Ok(())
 }
 
-/// The files that every container gets from us: hosts, hostname and, where there is a network, resolv.conf.
+/// The files that every container gets from us: hosts and, where there is a network, resolv.conf; hostname, where it has
+/// one of its own.
 pub fn host_files(dir: &Path, network: Network, hostname: &str) -> Result<Vec<Mount>> {
+    let host = |name: &str| fs::read_to_string(Path::new("/etc").join(name)).unwrap_or_default();
+    let mut files = Vec::new();
     if network == Network::Host {
-        let host = ["/etc/hosts", "/etc/resolv.conf"];
-        return host.iter().filter(|p| Path::new(p).exists()).map(|p| spec::bind(Path::new(p), p, false)).collect();
+        // Copies: the host's own files would be the container's to write where its root user may write them.
+        files.extend(["hosts", "resolv.conf"].map(|name| (name, host(name))));
+    } else {
+        let own = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+        files.extend([("hosts", own), ("hostname", format!("{hostname}\n"))]);
     }
-    let own = format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    let mut files = vec![("hosts", own), ("hostname", format!("{hostname}\n"))];
     if network == Network::Private {
-        let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        files.push(("resolv.conf", network::resolv_conf(&host)));
+        files.push(("resolv.conf", network::resolv_conf(&host("resolv.conf"))));
     }
     let mut mounts = Vec::new();
     for (name, text) in files {

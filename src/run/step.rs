@@ -51,16 +51,19 @@ pub fn run(
         namespaces |= libc::CLONE_NEWNET;
     }
     let child = match process::clone(namespaces).context("making the step's first process")? {
-        Side::Child => init::run(&Start {
-            plan: &plan,
-            root: root.as_fd(),
-            anchor,
-            network: if let Network::Shared(fd) = network { Some(fd) } else { None },
-            loopback: matches!(network, Network::None),
-            go: None,
-            streams: Streams { fds: [null.as_fd(), out.1.as_fd(), err.1.as_fd()], terminal: None, devpts: None },
-            report: report.as_fd(),
-        }),
+        Side::Child => {
+            drop(report_read);
+            init::run(&Start {
+                plan: &plan,
+                root: root.as_fd(),
+                anchor,
+                network: if let Network::Shared(fd) = network { Some(fd) } else { None },
+                loopback: matches!(network, Network::None),
+                go: None,
+                streams: Streams { fds: [null.as_fd(), out.1.as_fd(), err.1.as_fd()], terminal: None, devpts: None },
+                report: report.as_fd(),
+            })
+        }
         Side::Parent(child) => child,
     };
     drop((report, out.1, err.1));

@@ -119,9 +119,19 @@ struct MountAttr {
     userns: u64,
 }
 
-/// Adds attributes to a detached mount, with everything below it when asked (Linux 5.12).
+/// Adds attributes to a mount, with everything below it when asked (Linux 5.12).
 pub fn add_attributes(mounted: BorrowedFd<'_>, attr: MountAttrFlags, recursive: bool) -> io::Result<()> {
-    let what = MountAttr { set: attr.bits() as u64, clear: 0, propagation: 0, userns: 0 };
+    set_attributes(mounted, &MountAttr { set: attr.bits() as u64, clear: 0, propagation: 0, userns: 0 }, recursive)
+}
+
+/// Adds attributes to a copy of a host's tree, and ends its part in the host's mount events: a file system that the host
+/// mounts later does not appear in it.
+pub fn make_private(tree: BorrowedFd<'_>, attr: MountAttrFlags, recursive: bool) -> io::Result<()> {
+    let what = MountAttr { set: attr.bits() as u64, clear: 0, propagation: libc::MS_PRIVATE, userns: 0 };
+    set_attributes(tree, &what, recursive)
+}
+
+fn set_attributes(mounted: BorrowedFd<'_>, what: &MountAttr, recursive: bool) -> io::Result<()> {
     let mut flags = libc::AT_EMPTY_PATH;
     if recursive {
         flags |= libc::AT_RECURSIVE;
@@ -134,7 +144,7 @@ pub fn add_attributes(mounted: BorrowedFd<'_>, attr: MountAttrFlags, recursive: 
             mounted.as_raw_fd(),
             c"".as_ptr(),
             flags,
-            &what as *const MountAttr,
+            what as *const MountAttr,
             std::mem::size_of::<MountAttr>(),
         )
     };

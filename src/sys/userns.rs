@@ -52,10 +52,12 @@ impl IdMap {
 
 fn map_of(own: u32, sub: Vec<(u32, u32)>) -> Vec<Range> {
     let mut map = vec![Range { inside: 0, outside: own, count: 1 }];
-    let mut next = 1;
+    let mut next = 1u32;
     for (outside, count) in sub {
+        // More ids than there are numbers for: what is mapped already is more than any image uses.
+        let Some(after) = next.checked_add(count) else { break };
         map.push(Range { inside: next, outside, count });
-        next += count;
+        next = after;
     }
     map
 }
@@ -113,7 +115,15 @@ fn parse_sub_ids(text: &str, uid: u32, name: Option<&str>) -> Vec<(u32, u32)> {
         let mine = owner == uid || name == Some(owner);
         (mine && count > 0 && u32::checked_add(first, count).is_some()).then_some((first, count))
     };
-    text.lines().filter_map(line).collect()
+    let mut found: Vec<(u32, u32)> = Vec::new();
+    for range in text.lines().filter_map(line) {
+        // Often a range is given twice, to the name and to the number; the kernel takes no id twice.
+        let end = |(first, count): (u32, u32)| first + count;
+        if !found.iter().any(|other| range.0 < end(*other) && other.0 < end(range)) {
+            found.push(range);
+        }
+    }
+    found
 }
 
 /// The child's end of the door that opens when its ids are mapped.
@@ -331,12 +341,15 @@ mod tests {
         let text = "root:1:5\nann:100000:65536\n1000:300000:10\nbroken\nann:4294967295:2\n";
         assert_eq!(parse_sub_ids(text, 1000, Some("ann")), [(100000, 65536), (300000, 10)]);
         assert_eq!(parse_sub_ids(text, 1001, None), []);
+        let twice = "ann:100000:65536\n1000:100000:65536\n1000:165535:2\n1000:165536:2\n";
+        assert_eq!(parse_sub_ids(twice, 1000, Some("ann")), [(100000, 65536), (165536, 2)]);
     }
 
     #[test]
     fn the_map_puts_the_caller_first_and_packs_the_ranges() {
         let map = map_of(1000, vec![(100000, 65536), (300000, 10)]);
         assert_eq!(map[2], Range { inside: 65537, outside: 300000, count: 10 });
+        assert_eq!(map_of(1000, vec![(1, u32::MAX - 1), (5, 5)]).len(), 2, "more ids than numbers");
     }
 
     #[test]

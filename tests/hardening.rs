@@ -32,6 +32,23 @@ fn a_container_survives_its_killed_front_and_can_be_stopped() {
 }
 
 #[test]
+fn a_killed_monitor_leaves_no_network_helper_behind() {
+    if crate::support::lacks("pasta") || !std::path::Path::new("/dev/net/tun").exists() {
+        return;
+    }
+    let sb = Sandbox::with_base();
+    sb.dhow(["run", "-d", "--name=box", "base", "sleep", "100"]).ok();
+    let mark = sb.store().join("containers").display().to_string();
+    let helpers = || sb.program("pgrep", ["-f", &format!("^/[a-z/]*/pasta.*{mark}")]).run().lines().len();
+    assert_eq!(helpers(), 1);
+    let monitor = sb.processes().into_iter().find(|p| p.command.contains(" run ")).expect("the monitor");
+    rustix::process::kill_process(rustix::process::Pid::from_raw(monitor.pid).unwrap(), Signal::KILL).unwrap();
+    sb.until("its death is known", || sb.dhow(["ps", "-a"]).run().stdout.contains("Exited (137)"));
+    sb.dhow(["rm", "box"]).ok();
+    sb.until("the helper is gone", || helpers() == 0);
+}
+
+#[test]
 fn the_callers_mask_is_not_the_containers() {
     let sb = Sandbox::with_base();
     let line = "umask 077; exec \"$0\" run --rm --network=none -u 1000 base sh -c 'cat /etc/hosts; umask'";

@@ -2,7 +2,7 @@
 //!
 //! A process is only ever meant by a descriptor that was checked against its start time, never by its number alone.
 
-use super::{profile, signal};
+use super::{network, profile, signal};
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::store::Store;
 use crate::store::container::{ContainerRecord, StateRecord, Status, no_container};
@@ -96,7 +96,9 @@ fn collect(store: &Store, staging: &Staging) -> Result<()> {
         await_first_process(store, &id)?;
         store.detach_container(&id, staging)?;
     }
+    store.drop_dead_names()?;
     for path in store.abandoned_staging()? {
+        network::end_stray(&path);
         move_into(&path, staging)?;
     }
     Ok(())
@@ -183,6 +185,7 @@ fn await_first_process(store: &Store, id: &str) -> Result<()> {
     if store.exit(id).unwrap_or(None).is_some() {
         return Ok(());
     }
+    network::end_stray(&store.container_dir(id));
     let Some(state) = store.state(id).unwrap_or(None) else { return Ok(()) };
     if let Some(first) = open(&state)? {
         match process::signal(&first, libc::SIGKILL) {

@@ -6,11 +6,30 @@ use crate::error::{Kind, Result, fail_with};
 use crate::sys::process;
 use anyhow::Context;
 use rustix::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The address at which a container reaches the host's resolver (the peers use the same link-local one).
 pub const RESOLVER: &str = "169.254.1.1";
+
+/// Where pasta leaves its pid, in the folder that it was given.
+const PID_FILE: &str = "pasta.pid";
+
+/// Ends the pasta that was started for `dir`, if its user was killed before he could do it: a pasta before 2024 would
+/// stay for ever. A process counts as that pasta only if its command line names the pid file in that folder.
+pub fn end_stray(dir: &Path) {
+    let pid_file = dir.join(PID_FILE);
+    let Some(pid) = std::fs::read_to_string(&pid_file).ok().and_then(|text| text.trim().parse().ok()) else { return };
+    let guard = Guard::new(pid);
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let is_it = line.split(|b| *b == 0).any(|word| word == pid_file.as_os_str().as_bytes());
+    if is_it {
+        drop(guard);
+    } else {
+        guard.disarm();
+    }
+}
 
 /// Connects the network namespace of process `pid`; returns when it is ready, with the pid of the pasta that stays.
 pub fn connect(pid: i32, dir: &Path) -> Result<i32> {
@@ -22,14 +41,17 @@ pub fn connect(pid: i32, dir: &Path) -> Result<i32> {
             "Install it (apt install passt), or choose --network host or --network none.",
         ));
     };
-    let pid_file = dir.join("pasta.pid");
+    let pid_file = dir.join(PID_FILE);
     let mut command = Command::new(program);
     command
         .args(["--config-net", "--quiet", "--no-map-gw", "--dns-forward", RESOLVER])
         .args(["-t", "none", "-u", "none", "-T", "none", "-U", "none"])
+        // Left to itself, a pasta that root starts becomes "nobody", who may not enter root's container.
+        .args(rustix::process::geteuid().is_root().then_some(["--runas", "0"]).into_iter().flatten())
         .arg("--pid")
         .arg(&pid_file)
-        .arg(pid.to_string())
+        // By path, not by number: a newer pasta watches the path and ends with it, should nobody be left to end it.
+        .args(["--userns".into(), format!("/proc/{pid}/ns/user"), "--netns".into(), format!("/proc/{pid}/ns/net")])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
@@ -60,6 +82,13 @@ impl Guard {
     pub fn new(pid: i32) -> Guard {
         let pid = rustix::process::Pid::from_raw(pid);
         Guard(pid.and_then(|p| rustix::process::pidfd_open(p, rustix::process::PidfdFlags::empty()).ok()))
+    }
+}
+
+impl Guard {
+    /// Leaves the process alone.
+    fn disarm(mut self) {
+        self.0 = None;
     }
 }
 
@@ -94,6 +123,25 @@ pub fn resolv_conf(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_process_that_names_the_pid_file_is_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid_file = dir.path().join(PID_FILE);
+        for (word, ends) in [("other".as_ref(), false), (pid_file.as_os_str(), true)] {
+            let mut child = Command::new("sh").args(["-c", "sleep 100; exit 0"]).arg(word).spawn().unwrap();
+            std::fs::write(&pid_file, child.id().to_string()).unwrap();
+            // Until the exec the new process has our own command line.
+            while !std::fs::read(format!("/proc/{}/cmdline", child.id())).unwrap().starts_with(b"sh\0-c\0") {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            end_stray(dir.path());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            assert_eq!(child.try_wait().unwrap().is_some(), ends);
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+    }
 
     #[test]
     fn loopback_servers_are_replaced_by_the_forwarder() {

@@ -234,6 +234,17 @@ impl Store {
         Ok(file)
     }
 
+    /// Removes the names of containers that are gone: those whose makers were killed before there was a record of them.
+    pub fn drop_dead_names(&self) -> Result<()> {
+        let _alone = self.lock_names()?;
+        for name in record::names(&self.containers_dir().join("by-name"))? {
+            if self.name_owner(&name).is_none_or(|owner| !self.container_dir(&owner).exists()) {
+                let _ = fs::remove_file(self.name_link(&name));
+            }
+        }
+        Ok(())
+    }
+
     /// Gives a name back.
     pub fn release_name(&self, name: &str, id: &str) {
         let _alone = self.lock_names();

@@ -79,6 +79,13 @@ mod tests {
         assert!(store.detach_container(&id, &staging).unwrap());
         assert!(!store.detach_container(&id, &staging).unwrap(), "one of two removers wins");
         assert!(store.abandoned_containers().unwrap().is_empty());
-        store.create_container(&"e".repeat(64), "x").expect("the name is free again");
+        let other = "e".repeat(64);
+        let held = store.create_container(&other, "x").expect("the name is free again");
+        store.drop_dead_names().unwrap();
+        let error = store.create_container(&"f".repeat(64), "x").expect_err("a living container keeps its name");
+        assert!(error.to_string().contains(short(&other)), "{error}");
+        std::fs::remove_dir_all(held.dir()).unwrap();
+        store.drop_dead_names().unwrap();
+        assert!(std::fs::symlink_metadata(store.containers_dir().join("by-name/x")).is_err());
     }
 }

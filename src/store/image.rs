@@ -151,13 +151,15 @@ impl Store {
         self.by_id(text)?.map(|image| (image, None)).ok_or_else(|| not_found(text))
     }
 
-    /// The full name that `text` stands for, if it leads to an image whose record is damaged or gone.
+    /// The full name that `text` stands for, if its own record is damaged, or its image's is damaged or gone.
     pub fn dead_name(&self, text: &str) -> Result<Option<String>> {
         for reference in Reference::candidates(text).unwrap_or_default().iter().filter(|r| r.digest.is_none()) {
-            if let Some(manifest) = self.named(reference)? {
-                let alive = matches!(self.image(&manifest), Ok(Some(_)));
-                return Ok((!alive).then(|| reference.to_string()));
-            }
+            let alive = match self.named(reference) {
+                Ok(None) => continue,
+                Ok(Some(manifest)) => matches!(self.image(&manifest), Ok(Some(_))),
+                Err(_) => false,
+            };
+            return Ok((!alive).then(|| reference.to_string()));
         }
         Ok(None)
     }

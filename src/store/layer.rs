@@ -4,6 +4,7 @@
 //! bytes are known to be on disk its record says so with the boot id; after a reboot such a layer does not count as
 //! present, unless an image names it (an image is only recorded after a sync, but the mark may come back).
 
+use super::image::ImageRecord;
 use super::staging::Staging;
 use super::{Store, boot_id, random_hex, record};
 use crate::error::Result;
@@ -11,6 +12,7 @@ use crate::image::digest::Digest;
 use crate::sys::lock::Mode;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -141,16 +143,11 @@ impl Store {
     }
 
     /// Moves the layers that neither an image nor a container names into a staging folder, from where they are removed.
-    /// `candidates` narrows it to these ids; the step cache does not count as a user.
+    /// `candidates` narrows it to these ids; the step cache does not count as a user. While the record of an image or
+    /// container is damaged nobody knows what it uses, and nothing is moved.
     pub fn detach_layers(&self, candidates: &[String], staging: &Staging) -> Result<usize> {
         let _alone = self.lock_exclusive()?;
-        let mut used = std::collections::HashSet::new();
-        for image in self.images()? {
-            used.extend(image.layers.into_iter().map(|l| l.id));
-        }
-        for container in self.containers()? {
-            used.extend(container.layers);
-        }
+        let Some(used) = self.used_layers()? else { return Ok(0) };
         let mut moved = 0;
         for id in candidates {
             let dir = self.layer_dir(id);
@@ -167,6 +164,21 @@ impl Store {
             moved += 1;
         }
         Ok(moved)
+    }
+
+    /// What images and containers name; `None` if one of their records is damaged.
+    fn used_layers(&self) -> Result<Option<HashSet<String>>> {
+        let mut used = HashSet::new();
+        let images = self.root.join("images");
+        for file in record::names(&images)?.iter().filter(|name| name.ends_with(".json")) {
+            let Ok(image) = record::read::<ImageRecord>(&images.join(file)) else { return Ok(None) };
+            used.extend(image.into_iter().flat_map(|image| image.layers).map(|layer| layer.id));
+        }
+        for id in self.container_ids()? {
+            let Ok(container) = self.container(&id) else { return Ok(None) };
+            used.extend(container.into_iter().flat_map(|container| container.layers));
+        }
+        Ok(Some(used))
     }
 
     /// The ids of all layers in the store.
@@ -218,6 +230,20 @@ mod tests {
         store.record_image(more, vec![kept.clone()]).unwrap();
         assert!(store.layer(&kept.id).unwrap().unwrap().unsynced_boot.is_empty());
         assert_eq!(fs::read_dir(store.layer_dir(&kept.id)).unwrap().count(), 2, "nothing temporary stays");
+    }
+
+    #[test]
+    fn nothing_is_taken_away_while_a_record_cannot_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let layer = publish(&store, "a");
+        let damaged = dir.path().join("images/00.json");
+        fs::write(&damaged, "{").unwrap();
+        let staging = store.staging().unwrap();
+        assert_eq!(store.detach_layers(std::slice::from_ref(&layer.id), &staging).unwrap(), 0);
+        assert!(store.layer_tree(&layer.id).exists());
+        fs::remove_file(&damaged).unwrap();
+        assert_eq!(store.detach_layers(std::slice::from_ref(&layer.id), &staging).unwrap(), 1);
     }
 
     #[test]

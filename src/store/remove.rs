@@ -155,6 +155,8 @@ mod tests {
         assert_eq!(rmi(&store, "one", false).unwrap().untagged, ["localhost/one:latest"]);
         std::fs::remove_file(&record).unwrap();
         assert_eq!(rmi(&store, "two", false).unwrap().untagged, ["localhost/two:latest"]);
+        std::fs::write(store.root().join("images/names/localhost%2fx%3alatest"), "").unwrap();
+        assert_eq!(rmi(&store, "x", false).unwrap().untagged, ["localhost/x:latest"]);
         assert!(store.names().unwrap().is_empty());
     }
 

@@ -111,7 +111,7 @@ impl Store {
         let _adding = self.lock_shared()?;
         let diff_id = Digest::parse(&found.diff_id)?;
         // One publisher at a time: of two with the same layer, the second finds the first one's.
-        let _alone = self.lock_file(Path::new("layers/by-diff/.lock"), Mode::Exclusive)?;
+        let _alone = self.lock_file(Path::new("publish.lock"), Mode::Exclusive)?;
         if let Some(present) = self.find_layer(&diff_id)? {
             return Ok(present);
         }

@@ -3,6 +3,7 @@
 //! ```text
 //! version                       format number
 //! lock                          shared while references are added, exclusive while victims are moved aside
+//! publish.lock                  exclusive while a layer gets its place; taken after the store lock
 //! blobs/sha256/<hex>            manifests and configs
 //! layers/<id>/fs/               a layer's tree in overlay form, never changed after commit
 //! layers/<id>/layer.json        what the layer is (see `layer`)

@@ -4,7 +4,6 @@
 //! bytes are known to be on disk its record says so with the boot id; after a reboot such a layer does not count as
 //! present, unless an image names it (an image is only recorded after a sync, but the mark may come back).
 
-use super::image::ImageRecord;
 use super::staging::Staging;
 use super::{Store, boot_id, random_hex, record};
 use crate::error::Result;
@@ -12,7 +11,6 @@ use crate::image::digest::Digest;
 use crate::sys::lock::Mode;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -164,21 +162,6 @@ impl Store {
             moved += 1;
         }
         Ok(moved)
-    }
-
-    /// What images and containers name; `None` if one of their records is damaged.
-    fn used_layers(&self) -> Result<Option<HashSet<String>>> {
-        let mut used = HashSet::new();
-        let images = self.root.join("images");
-        for file in record::names(&images)?.iter().filter(|name| name.ends_with(".json")) {
-            let Ok(image) = record::read::<ImageRecord>(&images.join(file)) else { return Ok(None) };
-            used.extend(image.into_iter().flat_map(|image| image.layers).map(|layer| layer.id));
-        }
-        for id in self.container_ids()? {
-            let Ok(container) = self.container(&id) else { return Ok(None) };
-            used.extend(container.into_iter().flat_map(|container| container.layers));
-        }
-        Ok(Some(used))
     }
 
     /// The ids of all layers in the store.

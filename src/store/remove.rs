@@ -1,11 +1,12 @@
 //! Removes names and images. What a container was made from stays until the container goes.
 
-use super::Store;
 use super::container::short;
 use super::image::{ImageRecord, NameRecord};
+use super::{Store, record};
 use crate::error::{Kind, Result, fail_with};
 use crate::image::digest::Digest;
 use crate::sys::userns;
+use std::collections::HashSet;
 
 /// What [`rmi`] did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,6 +83,23 @@ fn remove_layers(store: &Store, layers: &[String]) -> Result<()> {
     }
     // Nothing of other ids is in it.
     Ok(std::fs::remove_dir_all(path)?)
+}
+
+impl Store {
+    /// What images and containers name; `None` if one of their records is damaged.
+    pub(super) fn used_layers(&self) -> Result<Option<HashSet<String>>> {
+        let mut used = HashSet::new();
+        let images = self.root().join("images");
+        for file in record::names(&images)?.iter().filter(|name| name.ends_with(".json")) {
+            let Ok(image) = record::read::<ImageRecord>(&images.join(file)) else { return Ok(None) };
+            used.extend(image.into_iter().flat_map(|image| image.layers).map(|layer| layer.id));
+        }
+        for id in self.container_ids()? {
+            let Ok(container) = self.container(&id) else { return Ok(None) };
+            used.extend(container.into_iter().flat_map(|container| container.layers));
+        }
+        Ok(Some(used))
+    }
 }
 
 fn several_names(image: &ImageRecord, names: &[NameRecord]) -> anyhow::Error {

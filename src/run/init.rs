@@ -114,6 +114,7 @@ pub fn run(start: &Start<'_>) -> ! {
 
 fn begin(start: &Start<'_>) -> Result<std::convert::Infallible, Failed> {
     let at = |stage: Stage| move |error: io::Error| Failed(stage, 0, error);
+    // Once more at the end, because the change of ids clears it: in between, too, nothing outlives its worker.
     security::die_with_parent().map_err(at(Stage::Root))?;
     if let Some(network) = start.network {
         rustix::thread::move_into_link_name_space(network, None).map_err(|e| at(Stage::Root)(e.into()))?;

@@ -119,6 +119,7 @@ fn an_ordinary_layer_arrives() {
         .hardlink("etc/hard", "./etc/secret")
         .add(b'6', "etc/pipe", "", b"")
         .add(b'3', "dev/null", "", b"")
+        .add(b'3', "etc/null", "", b"")
         .file("implied/parent/f", &vec![9; 600_000])
         .end(20);
     let done = place.round(&tar);
@@ -127,9 +128,9 @@ fn an_ordinary_layer_arrives() {
     assert_eq!(place.at("etc").metadata().unwrap().mtime(), 1_600_000_000);
     assert_eq!(place.at("etc/link").symlink_metadata().unwrap().mtime(), 1_600_000_000);
     assert!(place.at("etc/pipe").metadata().unwrap().file_type().is_fifo());
-    assert_eq!((done.info.files, done.info.content_size), (7, 600_001));
+    assert_eq!((done.info.files, done.info.content_size), (8, 600_001));
     assert_eq!(done.warnings.len(), 1);
-    assert!(done.warnings[0].contains("dev/null"));
+    assert!(done.warnings[0].contains("etc/null"), "nobody misses what is in /dev");
 }
 
 #[test]

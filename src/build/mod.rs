@@ -135,6 +135,8 @@ fn dockerfile(options: &Options) -> Result<(PathBuf, Vec<u8>)> {
 
 /// Goes on with a walk in a worker, with all ids; the front draws what it tells.
 fn in_worker(store: &Store, walk: &mut Walk<'_>, reporter: &dyn Reporter) -> Result<Finished> {
+    // A build is the command that can afford to look for what killed ones have left.
+    crate::run::control::sweep(store)?;
     let map = IdMap::of_caller()?;
     let (ours, theirs) = Channel::pair()?;
     let signals = process::signal_descriptor().context("blocking signals")?;
@@ -234,7 +236,6 @@ impl Reporter for Teller<'_> {
 }
 
 fn work(store: &Store, walk: &mut Walk<'_>, channel: &Channel) -> Result<Finished> {
-    userns::remove_trees_here(&store.abandoned_staging()?)?;
     let mut executor = Executor::new(store, channel)?;
     let advanced = walk.advance(Some(&mut executor), &Teller(channel));
     walk.save_index();

@@ -154,7 +154,8 @@ impl Draft {
 
 /// The failure of a mount, or what is behind it: the image was removed after it was looked up.
 fn or_removed(store: &Store, record: &ContainerRecord, error: anyhow::Error) -> anyhow::Error {
-    if record.layers.iter().all(|id| store.layer_tree(id).exists()) {
+    // With its record still there, a missing layer is damage, and that is what the error says.
+    if store.image(&record.image_manifest).is_ok_and(|image| image.is_some()) {
         return error;
     }
     fail(Kind::NotFound, format!("the image {} was removed while the container was being made", record.image))

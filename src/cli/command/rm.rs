@@ -35,7 +35,13 @@ impl Verb for Rm {
 
     fn run(self) -> Result<i32> {
         let store = Store::open()?;
-        let targets = if self.all { store.containers()?.into_iter().map(|c| c.id).collect() } else { self.containers };
+        let targets = if self.all {
+            // What killed commands have left is not listed, but it is asked for, too.
+            crate::run::control::sweep(&store)?;
+            store.containers()?.into_iter().map(|c| c.id).collect()
+        } else {
+            self.containers
+        };
         // With --all another command may remove one of them first: that is what was asked for.
         let lenient = self.force || self.ignore || self.all;
         problem::each(&targets, problem::removal_code, |name| {

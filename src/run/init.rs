@@ -306,13 +306,14 @@ fn mask(root: BorrowedFd<'_>, path: &CStr, empty: &mut Option<OwnedFd>) -> io::R
         | mount::Attr::MOUNT_ATTR_NOSUID
         | mount::Attr::MOUNT_ATTR_NODEV
         | mount::Attr::MOUNT_ATTR_NOEXEC;
-    // Each mask is a file system of its own: a detached mount can be attached only once, and copying it would need it
-    // to be attached first.
-    *empty = Some(mount::filesystem(c"tmpfs", &[], attr)?);
-    match empty {
-        Some(fs) => mount::attach(fs.as_fd(), target.as_fd()),
-        None => Ok(()),
-    }
+    // One empty file system for all folders: the first mask mounts it, the others are copies of that mount.
+    let cover = match empty {
+        Some(first) => mount::copy_tree(first.as_fd(), c"", false)?,
+        None => mount::filesystem(c"tmpfs", &[], attr)?,
+    };
+    mount::attach(cover.as_fd(), target.as_fd())?;
+    empty.get_or_insert(cover);
+    Ok(())
 }
 
 /// A session of one's own, the terminal as its controlling one, and the standard descriptors.

@@ -3,16 +3,16 @@
 //! Ids are mapped by the set-uid helpers newuidmap and newgidmap, started side by side, from the parent (user_namespaces(7)
 //! allows nothing more to an unprivileged process). Not here: what a worker does.
 
-use super::process::{self, Child, Side};
+use super::process::{self, CArray, Child, Side};
 use super::security;
 use crate::error::{Failure, Kind, Result, fail, fail_with};
 use anyhow::Context;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 /// One line of an id map: ids inside from `inside`, outside from `outside`, `count` of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,42 +177,72 @@ fn write_maps(child: &Child, map: &IdMap) -> Result<()> {
         }
         return Ok(());
     }
-    let mut started = Vec::new();
-    for (helper, ranges) in [("newuidmap", &map.uids), ("newgidmap", &map.gids)] {
-        started.push((helper, start_helper(helper, child.pid, ranges)?));
-    }
-    for (helper, running) in started {
-        let output = running.wait_with_output().with_context(|| format!("waiting for {helper}"))?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(fail_with(
-                Kind::System,
-                format!("{helper} refused the id map: {}", said.trim()),
-                "Check that /etc/subuid and /etc/subgid name you, and that the helper is set-uid root (package uidmap).",
-            ));
-        }
-    }
+    // Both run before either is waited for: together they take about as long as one.
+    let uids = Helper::start("newuidmap", child.pid, &map.uids)?;
+    let gids = Helper::start("newgidmap", child.pid, &map.gids)?;
+    let (uids, gids) = (uids.finish(), gids.finish());
+    uids.and(gids)?;
     Ok(())
 }
 
-fn start_helper(helper: &str, pid: i32, ranges: &[Range]) -> Result<std::process::Child> {
-    // Absolute folders only: a set-uid helper is never looked up in the caller's PATH.
-    let places = ["/usr/bin", "/run/wrappers/bin", "/bin", "/usr/local/bin"];
-    let found = places.iter().map(|dir| system_folder(dir, "DHOW_TEST_HELPERS").join(helper)).find(|p| p.exists());
-    let Some(path) = found else {
-        return Err(fail_with(
-            Kind::System,
-            format!("{helper} is not installed: without it an image's users cannot be mapped"),
-            "Install it: apt install uidmap (Debian, Ubuntu), dnf install shadow-utils (Fedora).",
-        ));
-    };
-    let mut command = Command::new(path);
-    command.arg(pid.to_string());
-    for range in ranges {
-        command.args([range.inside.to_string(), range.outside.to_string(), range.count.to_string()]);
+/// A running newuidmap or newgidmap.
+struct Helper {
+    name: &'static str,
+    child: Child,
+    said: File,
+}
+
+impl Helper {
+    /// Starts it. By a plain fork: `std::process::Command` would wait until the program is executed, and so put the second
+    /// helper behind the first (about 0.7 ms of a container's start).
+    fn start(name: &'static str, pid: i32, ranges: &[Range]) -> Result<Helper> {
+        let mut argv = vec![name.to_string(), pid.to_string()];
+        for range in ranges {
+            argv.extend([range.inside.to_string(), range.outside.to_string(), range.count.to_string()]);
+        }
+        let path = CString::new(helper_path(name)?.into_os_string().into_encoded_bytes())?;
+        let argv = CArray::new(argv.into_iter().map(CString::new).collect::<Result<_, _>>()?);
+        let nothing = CArray::new(Vec::new());
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("making a pipe")?;
+        match process::clone(0).with_context(|| format!("starting {name}"))? {
+            Side::Child => {
+                let _ = process::install_fd(write.as_fd(), 2);
+                let error = process::execve(&path, &argv, &nothing);
+                let _ = rustix::io::write(&write, format!("it cannot be executed: {error}").as_bytes());
+                process::exit_now(127)
+            }
+            Side::Parent(child) => Ok(Helper { name, child, said: File::from(read) }),
+        }
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    command.spawn().with_context(|| format!("starting {helper}"))
+
+    /// Waits for its end; an error when it refused, in its own words.
+    fn finish(mut self) -> Result<()> {
+        let name = self.name;
+        let mut said = Vec::new();
+        self.said.read_to_end(&mut said).with_context(|| format!("reading what {name} says"))?;
+        if process::wait(&self.child).with_context(|| format!("waiting for {name}"))? == 0 {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&said);
+        Err(fail_with(
+            Kind::System,
+            format!("{name} refused the id map: {}", said.trim()),
+            "Check that /etc/subuid and /etc/subgid name you, and that the helper is set-uid root (package uidmap).",
+        ))
+    }
+}
+
+/// Where a helper lies. Absolute folders only: a set-uid helper is never looked up in the caller's PATH.
+fn helper_path(name: &str) -> Result<PathBuf> {
+    let places = ["/usr/bin", "/run/wrappers/bin", "/bin", "/usr/local/bin"];
+    let found = places.iter().map(|dir| system_folder(dir, "DHOW_TEST_HELPERS").join(name)).find(|p| p.exists());
+    found.ok_or_else(|| {
+        fail_with(
+            Kind::System,
+            format!("{name} is not installed: without it an image's users cannot be mapped"),
+            "Install it: apt install uidmap (Debian, Ubuntu), dnf install shadow-utils (Fedora).",
+        )
+    })
 }
 
 fn no_namespace(error: std::io::Error) -> anyhow::Error {

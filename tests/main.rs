@@ -11,5 +11,6 @@ mod hardening;
 mod harness;
 mod lifecycle;
 mod machine;
+mod overlay;
 mod run;
 mod support;

@@ -222,8 +222,16 @@ pub fn mount_overlay(store: &Store, lower: &[String], upper: Option<(&str, &str)
     let lower = lower.iter().map(|l| c(l)).collect::<Result<Vec<_>>>()?;
     let upper = upper.map(|(u, w)| Ok::<_, anyhow::Error>((c(u)?, c(w)?))).transpose()?;
     let upper = upper.as_ref().map(|(u, w)| (u.as_c_str(), w.as_c_str()));
-    mount::overlay(&mount::Overlay { lower: &lower, upper, volatile }).map_err(|error| {
-        let layers = lower.len();
+    let layers = lower.len();
+    if layers > mount::MAX_LOWER {
+        return Err(crate::error::fail_with(
+            Kind::User,
+            format!("mounting the root file system failed: {layers} layers, and the kernel takes {}", mount::MAX_LOWER),
+            "Join commands into fewer RUN and COPY steps, or COPY --from= the finished tree into a stage of its own.",
+        ));
+    }
+    // The stub is nothing that another process of ours looks into, unlike layers, which are hashed meanwhile.
+    mount::overlay(&mount::Overlay { lower: &lower, upper, volatile, anchor: c"stub" }).map_err(|error| {
         crate::error::fail_with(
             Kind::System,
             format!("mounting the root file system ({layers} layers) below {} failed: {error}", store.root().display()),

@@ -16,6 +16,12 @@ use std::path::Path;
 
 pub use rustix::mount::MountAttrFlags as Attr;
 
+/// How many lower folders the kernel puts into one overlay (`OVL_MAX_STACK`), whichever way they are given.
+pub const MAX_LOWER: usize = 500;
+
+/// What mount(2) reads of its options, on machines with the smallest pages, in bytes.
+const SMALLEST_PAGE: usize = 4096;
+
 /// The layers of an overlay; paths relative to the current folder (the kernel takes at most 255 bytes of each).
 #[derive(Debug)]
 pub struct Overlay<'a> {
@@ -25,18 +31,32 @@ pub struct Overlay<'a> {
     pub upper: Option<(&'a CStr, &'a CStr)>,
     /// Without syncs: for trees that do not have to outlive a power cut.
     pub volatile: bool,
+    /// A folder that an older kernel covers with the mount for a moment: no other process of this mount namespace may
+    /// want what is below it. It may be one of the layers.
+    pub anchor: &'a CStr,
 }
 
-/// Mounts an overlay, detached. Uses `lowerdir+` (Linux 6.7), else the option string, which holds about 200 layers.
+/// Mounts an overlay, detached: layer by layer (`lowerdir+`, Linux 6.8), else by the option string.
 pub fn overlay(layers: &Overlay<'_>) -> io::Result<OwnedFd> {
-    match overlay_by_layer(layers) {
-        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => overlay_by_string(layers).map_err(|_| e),
+    let fs = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // Before Linux 6.5 overlay takes every option unread and complains in the kernel's log once it is to mount. An
+    // option that nobody knows shows that beforehand, and a newer kernel refuses it without a word.
+    if by_string_wanted() || fsconfig_set_flag(fs.as_fd(), c"dhow-probe").is_ok() {
+        return overlay_by_string(layers);
+    }
+    match overlay_by_layer(fs, layers) {
+        // An unknown option is all that Linux 6.5 says. If it was something else, the other way says it again.
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => overlay_by_string(layers),
         other => other,
     }
 }
 
-fn overlay_by_layer(layers: &Overlay<'_>) -> io::Result<OwnedFd> {
-    let fs = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+/// Whether the way of older kernels is to be taken on a newer one too: for tests, in debug builds only.
+fn by_string_wanted() -> bool {
+    cfg!(debug_assertions) && std::env::var_os("DHOW_TEST_OVERLAY").is_some_and(|way| way == "string")
+}
+
+fn overlay_by_layer(fs: OwnedFd, layers: &Overlay<'_>) -> io::Result<OwnedFd> {
     fsconfig_set_flag(fs.as_fd(), c"userxattr")?;
     for lower in layers.lower {
         fsconfig_set_string(fs.as_fd(), c"lowerdir+", lower.as_c_str())?;
@@ -52,31 +72,42 @@ fn overlay_by_layer(layers: &Overlay<'_>) -> io::Result<OwnedFd> {
     Ok(fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
 }
 
-/// The way of kernels before `lowerdir+`: mounted on the work folder's parent for a moment, cloned, and taken away.
+/// The way of kernels before `lowerdir+`: one string with all options, which mount(2) cuts at a page without a word.
+///
+/// Each folder is opened and named by its descriptor's number, as seen from /proc/self/fd: 500 layers then take about
+/// two kilobytes, and no path can hold a character that the string gives a meaning to. The mount is made on the anchor
+/// for a moment, cloned, and taken away.
 fn overlay_by_string(layers: &Overlay<'_>) -> io::Result<OwnedFd> {
-    let mut options = b"userxattr,lowerdir=".to_vec();
-    for (n, lower) in layers.lower.iter().enumerate() {
-        if n > 0 {
-            options.push(b':');
-        }
-        options.extend_from_slice(lower.to_bytes());
-    }
-    if let Some((upper, work)) = layers.upper {
-        options.extend_from_slice(b",upperdir=");
-        options.extend_from_slice(upper.to_bytes());
-        options.extend_from_slice(b",workdir=");
-        options.extend_from_slice(work.to_bytes());
+    let lower = layers.lower.iter().map(|path| open_folder(path)).collect::<io::Result<Vec<_>>>()?;
+    let upper = layers.upper.map(|(upper, work)| Ok::<_, io::Error>((open_folder(upper)?, open_folder(work)?)));
+    let upper = upper.transpose()?;
+    let numbers: Vec<String> = lower.iter().map(|folder| folder.as_raw_fd().to_string()).collect();
+    let mut options = format!("userxattr,lowerdir={}", numbers.join(":"));
+    if let Some((upper, work)) = &upper {
+        options += &format!(",upperdir={},workdir={}", upper.as_raw_fd(), work.as_raw_fd());
         if layers.volatile {
-            options.extend_from_slice(b",volatile");
+            options += ",volatile";
         }
+    }
+    if options.len() >= SMALLEST_PAGE {
+        return Err(rustix::io::Errno::TOOBIG.into());
     }
     let options = CString::new(options)?;
-    mount(c"overlay", c".", c"overlay", MountFlags::empty(), Some(options.as_c_str()))?;
-    // The mount hides the current folder only for path lookups that come from above; ours is fetched through "..".
-    let here = std::env::current_dir()?;
-    let detached = open_tree(CWD, here.as_path(), OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC);
-    unmount(here.as_path(), UnmountFlags::DETACH)?;
+    let (here, anchor) = (open_folder(c".")?, open_folder(layers.anchor)?);
+    let number = CString::new(anchor.as_raw_fd().to_string())?;
+    rustix::process::chdir(c"/proc/self/fd")?;
+    let mounted = mount(c"overlay", number.as_c_str(), c"overlay", MountFlags::empty(), Some(options.as_c_str()));
+    rustix::process::fchdir(&here)?;
+    mounted?;
+    // By its path: a descriptor's number leads to the folder below the mount.
+    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let detached = open_tree(CWD, layers.anchor, clone);
+    unmount(layers.anchor, UnmountFlags::DETACH)?;
     Ok(detached?)
+}
+
+fn open_folder(path: &CStr) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Makes a file system (`proc`, `tmpfs`, …) with its options, detached. Does not allocate.

@@ -49,11 +49,11 @@ fn as_many_layers_as_the_kernel_takes() {
     sb.write("many/more", format!("FROM base\n{steps}"));
     let count = |dhow: Dhow| dhow.args(["sh", "-c", "ls -d /f[0-9]* | wc -l"]).ok().has("498\n");
     if cfg!(debug_assertions) {
-        old(&sb, ["build", "-q", "-t", "many", "many"]).ok();
+        old(&sb, ["build", "-q", "-t", "many", "many"]).deadline(600).ok();
         count(old(&sb, ["run", "--rm", "--network=none", "many"]));
     }
-    sb.dhow(["build", "-q", "-t", "many", "many"]).ok();
+    sb.dhow(["build", "-q", "-t", "many", "many"]).deadline(600).ok();
     count(sb.dhow(["run", "--rm", "--network=none", "many"]));
-    sb.dhow(["build", "-q", "-t", "more", "-f", "many/more", "many"]).ok();
+    sb.dhow(["build", "-q", "-t", "more", "-f", "many/more", "many"]).deadline(600).ok();
     sb.dhow(["run", "--rm", "--network=none", "more", "true"]).fails(125).says("501 layers, and the kernel takes 500");
 }

@@ -86,7 +86,7 @@ pub struct Start<'a> {
     pub network: Option<BorrowedFd<'a>>,
     /// Bring the loopback interface up: the network namespace came with this process's own clone.
     pub loopback: bool,
-    /// Closed when the worker says go; read before the program is started.
+    /// Gives one byte when the program may be started.
     pub go: Option<BorrowedFd<'a>>,
     /// The descriptors of the program.
     pub streams: Streams<'a>,
@@ -131,7 +131,7 @@ fn begin(start: &Start<'_>) -> Result<std::convert::Infallible, Failed> {
     if let Some(name) = &start.plan.hostname {
         security::set_hostname(name.to_bytes()).map_err(at(Stage::Root))?;
     }
-    wait_for_go(start.go);
+    wait_for_go(start.go).map_err(at(Stage::Root))?;
     session(&start.streams).map_err(at(Stage::Credentials))?;
     // Whatever else is open here closes at exec; the report pipe is already marked so.
     process::cloexec_from(3).map_err(at(Stage::Credentials))?;
@@ -158,10 +158,13 @@ fn put_root(start: &Start<'_>) -> io::Result<()> {
     mount::attach(start.root, anchor.as_fd())
 }
 
-fn wait_for_go(go: Option<BorrowedFd<'_>>) {
-    if let Some(go) = go {
-        let mut byte = [0u8; 1];
-        let _ = rustix::io::retry_on_intr(|| rustix::io::read(go, &mut byte));
+/// Waits for the worker's word. Its end instead of a word means that it is gone, and then nothing is started.
+fn wait_for_go(go: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let Some(go) = go else { return Ok(()) };
+    let mut byte = [0u8; 1];
+    match rustix::io::retry_on_intr(|| rustix::io::read(go, &mut byte))? {
+        1 => Ok(()),
+        _ => Err(io::Error::from_raw_os_error(libc::EPIPE)),
     }
 }
 

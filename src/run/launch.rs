@@ -12,9 +12,9 @@ use super::prepare::{Draft, Ready};
 use super::signal::{Meaning, meaning};
 use super::{network, profile, time};
 use crate::error::{Kind, Result, fail};
-use crate::store::Store;
-use crate::store::container::{ExitRecord, StateRecord, short};
+use crate::store::container::{ContainerLock, ExitRecord, StateRecord, short};
 use crate::store::image::ImageRecord;
+use crate::store::{Store, StoreLock};
 use crate::sys::process::{self, Child, Side};
 use crate::sys::userns::{self, Crossing, IdMap};
 use crate::sys::{security, tty};
@@ -128,9 +128,15 @@ fn work(
     channel: &Channel,
     gate: userns::Gate,
 ) -> i32 {
-    let result = prepare_and_run(store, options, image, shown, channel, gate);
+    let mut rubbish = None;
+    let result = prepare_and_run(store, options, image, shown, channel, gate, &mut rubbish);
     let failed = result.is_err();
     let _ = channel.send(&Message::Ended(Crossing::pack(result)));
+    // After the front was told: it need not wait for the removal of files that nobody can see any more. Killed here, we
+    // leave a folder without a record, whose lock is free then, and the next sweep takes it.
+    if let Some(lock) = rubbish {
+        let _ = userns::remove_trees_here(&[lock.dir().to_path_buf()]);
+    }
     i32::from(failed)
 }
 
@@ -141,6 +147,7 @@ fn prepare_and_run(
     shown: &str,
     channel: &Channel,
     gate: userns::Gate,
+    rubbish: &mut Option<ContainerLock>,
 ) -> Result<i32> {
     // Beside the id mapping: what needs no ids. The kernel makes a network namespace in about the time that the mapping
     // takes, so it costs nothing here.
@@ -159,7 +166,7 @@ fn prepare_and_run(
         false => Err(fail(Kind::System, "the ids were not mapped")),
     });
     let result = ready.and_then(|ready| Worker { store, options, channel, draft: &draft }.run(ready));
-    put_away(store, &draft, options, &result);
+    *rubbish = put_away(store, draft, options, &result);
     result
 }
 
@@ -170,19 +177,22 @@ fn shared_namespaces(network: Network) -> i32 {
     if network == Network::Host { own } else { own | libc::CLONE_NEWNET }
 }
 
-/// Records the end or removes the container; afterwards the lock is free.
-fn put_away(store: &Store, draft: &Draft, options: &Options, result: &Result<i32>) {
-    let never_started = result.is_err();
-    if options.remove || never_started {
-        // Off the list first, then its files: whoever looks in between sees no half removed container.
-        let _ = std::fs::remove_file(draft.lock.dir().join("container.json"));
-        store.release_name(&draft.record.name, &draft.record.id);
-        let _ = userns::remove_trees_here(&[draft.lock.dir().to_path_buf()]);
-    } else if let Ok(code) = result {
-        let exit = ExitRecord { code: *code, finished: time::now(), error: String::new() };
-        let _ = store.put_exit(&draft.record.id, &exit);
+/// Records the end and frees the lock; or takes the container off the list, and gives its folder to be removed.
+fn put_away(store: &Store, draft: Draft, options: &Options, result: &Result<i32>) -> Option<ContainerLock> {
+    let Draft { record, lock } = draft;
+    match result {
+        Ok(code) if !options.remove => {
+            let exit = ExitRecord { code: *code, finished: time::now(), error: String::new() };
+            let _ = store.put_exit(&record.id, &exit);
+            let _ = crate::sys::lock::unlock(lock.file());
+            None
+        }
+        _ => {
+            let _ = std::fs::remove_file(lock.dir().join("container.json"));
+            store.release_name(&record.name, &record.id);
+            Some(lock)
+        }
     }
-    let _ = crate::sys::lock::unlock(draft.lock.file());
 }
 
 /// The worker of one container, its root file system ready.
@@ -196,6 +206,47 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn run(&self, ready: Ready) -> Result<i32> {
         let id = &self.draft.record.id;
+        let mut io = Io::new(self.options, self.draft.lock.dir())?;
+        self.channel.check_interrupted()?;
+        let Init { child, report, go } = start_init(&ready, &io)?;
+        io.close_container_side();
+        // Beside init's mounts; the program starts when both are through.
+        let pasta = match self.beside_init(ready.adding) {
+            Ok(pasta) => pasta,
+            Err(error) => {
+                let _ = process::signal(&child.pidfd, libc::SIGKILL);
+                let _ = process::wait(&child);
+                return Err(error);
+            }
+        };
+        let start_time = process::start_time(child.pid).unwrap_or(0);
+        let _ = rustix::io::write(&go, b"x");
+        drop(ready.root);
+        if let Some(failed) = read_report(report) {
+            let _ = process::wait(&child);
+            return Err(explain(&ready.plan, failed, &self.draft.record.argv[0]));
+        }
+        let state = StateRecord { pid: child.pid, start_time, started: time::now() };
+        self.store.put_state(id, &state)?;
+        if self.options.detach {
+            // Before the front ends: its caller may be waiting for the end of what we would still hold open.
+            monitor::detach()?;
+        }
+        // A front that is gone by now is no reason to end the container.
+        let _ = self.channel.send(&Message::Started { id: id.clone() });
+        let front = (!self.options.detach).then_some(monitor::Front::Channel(self.channel));
+        let code = monitor::watch(&child, io, front)?;
+        drop(pasta);
+        Ok(code)
+    }
+}
+
+impl Worker<'_> {
+    /// What the worker does while init mounts: the record, by which the container is listed and its layers are kept, and
+    /// the network. Gives the hold on pasta, if there is one.
+    fn beside_init(&self, adding: StoreLock) -> Result<Option<network::Guard>> {
+        self.store.put_container(&self.draft.record)?;
+        drop(adding);
         if self.options.network != Network::Host {
             set_kernel_parameters();
         }
@@ -210,31 +261,7 @@ impl Worker<'_> {
             }
         };
         security::set_dumpable(false).context("hiding the worker")?;
-        let mut io = Io::new(self.options, self.draft.lock.dir())?;
-        self.channel.check_interrupted()?;
-        let (child, report) = start_init(&ready, &io)?;
-        io.close_container_side();
-        drop(ready.root);
-        if let Some(failed) = read_report(report) {
-            let _ = process::wait(&child);
-            return Err(explain(&ready.plan, failed, &self.draft.record.argv[0]));
-        }
-        let state = StateRecord {
-            pid: child.pid,
-            start_time: process::start_time(child.pid).unwrap_or(0),
-            started: time::now(),
-        };
-        self.store.put_state(id, &state)?;
-        if self.options.detach {
-            // Before the front ends: its caller may be waiting for the end of what we would still hold open.
-            monitor::detach()?;
-        }
-        // A front that is gone by now is no reason to end the container.
-        let _ = self.channel.send(&Message::Started { id: id.clone() });
-        let front = (!self.options.detach).then_some(monitor::Front::Channel(self.channel));
-        let code = monitor::watch(&child, io, front)?;
-        drop(pasta);
-        Ok(code)
+        Ok(pasta)
     }
 }
 
@@ -253,25 +280,35 @@ fn bring_up_loopback(network: Network) -> Result<()> {
     Ok(())
 }
 
-/// Clones init; gives it and the pipe on which it reports a failure.
-fn start_init(ready: &Ready, io: &Io) -> Result<(Child, OwnedFd)> {
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("making a pipe")?;
+/// An init on its way.
+struct Init {
+    child: Child,
+    /// On which it reports a failure.
+    report: OwnedFd,
+    /// By which it is told to start the program.
+    go: OwnedFd,
+}
+
+/// Clones init.
+fn start_init(ready: &Ready, io: &Io) -> Result<Init> {
+    let pipe = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("making a pipe");
+    let ((read, write), (go_read, go)) = (pipe()?, pipe()?);
     match process::clone(libc::CLONE_NEWPID | libc::CLONE_NEWNS).context("making the container's first process")? {
         Side::Child => {
-            // Whether the worker still has its end tells init whether the worker lives.
-            drop(read);
+            // Whether the worker still has its ends tells init whether the worker lives.
+            drop((read, go));
             init::run(&Start {
                 plan: &ready.plan,
                 root: ready.root.as_fd(),
                 anchor: &ready.anchor,
                 network: None,
                 loopback: false,
-                go: None,
+                go: Some(go_read.as_fd()),
                 streams: io.streams(),
                 report: write.as_fd(),
             })
         }
-        Side::Parent(child) => Ok((child, read)),
+        Side::Parent(child) => Ok(Init { child, report: read, go }),
     }
 }
 

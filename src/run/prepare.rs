@@ -10,7 +10,7 @@ use crate::error::{Kind, Result, fail};
 use crate::image::config::Execution;
 use crate::store::container::{ContainerLock, ContainerRecord, MountRecord};
 use crate::store::image::ImageRecord;
-use crate::store::{Store, random_hex};
+use crate::store::{Store, StoreLock, random_hex};
 use crate::sys::mount;
 use crate::sys::path::Root;
 use anyhow::Context;
@@ -40,6 +40,8 @@ pub struct Ready {
     pub root: Root,
     /// A folder onto which it is put.
     pub anchor: CString,
+    /// Held until the record is written, by which the layers have a user.
+    pub adding: StoreLock,
 }
 
 impl Draft {
@@ -129,13 +131,13 @@ impl Draft {
     }
 
     /// Mounts the root file system and looks up what it tells: user, home, working directory, mount targets.
-    /// Needs the mapped ids. Writes the record; from then on the container is listed.
+    /// Needs the mapped ids. The record is complete then, and still to be written.
     pub fn finish(&mut self, store: &Store) -> Result<Ready> {
         if let Some(top) = self.record.layers.last() {
             resemble(&store.layer_tree(top), &self.lock.dir().join("upper"))?;
         }
         // From the look at the layers until the record says whose they are, nobody may take them away.
-        let _adding = store.lock_shared()?;
+        let adding = store.lock_shared()?;
         let root = Root::from_fd(root_filesystem(store, &self.record).map_err(|e| or_removed(store, &self.record, e))?);
         settle_user(&mut self.record.spec, &root)?;
         let cwd = self.record.spec.process().as_ref().map(|p| p.cwd().clone()).unwrap_or_else(|| "/".into());
@@ -145,10 +147,9 @@ impl Draft {
             make_target(&root, mount)?;
         }
         let plan = plan::plan(&self.record.spec, cpus())?;
-        store.put_container(&self.record)?;
         // Nothing is ever bound from below the stub, so covering it for a moment hides no source.
         let anchor = mount::c_path(&store.stub())?;
-        Ok(Ready { plan, root, anchor })
+        Ok(Ready { plan, root, anchor, adding })
     }
 }
 

@@ -55,7 +55,15 @@ pub struct Store {
 
 /// The store lock, held until dropped.
 #[must_use]
-pub struct StoreLock(#[allow(dead_code)] File);
+#[derive(Debug)]
+pub struct StoreLock(File);
+
+impl Drop for StoreLock {
+    fn drop(&mut self) {
+        // Explicitly, because a process cloned meanwhile has the descriptor, too.
+        let _ = lock::unlock(&self.0);
+    }
+}
 
 impl Store {
     /// Opens the caller's store (`$DHOW_ROOT`, else `$XDG_DATA_HOME/dhow`, else `~/.local/share/dhow`), making it if needed.

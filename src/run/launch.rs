@@ -39,6 +39,10 @@ pub fn run(store: &Store, options: &Options) -> Result<Outcome> {
     let mut ours = Some(ours);
     // Blocked before the clone: a signal must find either side ready for it.
     let signals = process::signal_descriptor().context("blocking signals")?;
+    // Before the program can say or read a word: what passes a cooked terminal is changed and echoed twice.
+    let own = process::standard(0);
+    let wants_raw = options.tty && options.interactive && !options.detach && tty::is_terminal(own);
+    let raw = if wants_raw { tty::RawMode::enter(own).ok() } else { None };
     let child = {
         let worker_end = &theirs;
         userns::spawn(&map, |gate| {
@@ -49,7 +53,7 @@ pub fn run(store: &Store, options: &Options) -> Result<Outcome> {
     };
     drop(theirs);
     let Some(channel) = ours else { return Err(fail(Kind::System, "our end of the channel is gone")) };
-    Front { channel, signals, worker: child, options, id: String::new(), raw: None }.follow()
+    Front { channel, signals, worker: child, options, id: String::new(), raw }.follow()
 }
 
 /// The front while its container runs.
@@ -85,9 +89,6 @@ impl Front<'_> {
                     }
                     if self.options.detach {
                         return Ok(Outcome { id: self.id, code: None });
-                    }
-                    if self.options.tty && self.options.interactive && tty::is_terminal(process::standard(0)) {
-                        self.raw = tty::RawMode::enter(process::standard(0)).ok();
                     }
                 }
                 Some(Message::Ended(result)) => {

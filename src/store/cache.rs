@@ -34,19 +34,6 @@ impl Store {
         record::write_quick(&self.step_path(key), &record::to_json(step)?)
     }
 
-    /// All step keys in the cache.
-    pub fn step_keys(&self) -> Result<Vec<String>> {
-        Ok(record::names(&self.root.join("cache/steps"))?
-            .into_iter()
-            .filter_map(|n| n.strip_suffix(".json").map(str::to_string))
-            .collect())
-    }
-
-    /// Forgets a step.
-    pub fn forget_step(&self, key: &str) {
-        let _ = std::fs::remove_file(self.step_path(key));
-    }
-
     /// Remembers the last key of a step position, to tell later what changed: `slot` names the position.
     pub fn previous_inputs(&self, slot: &str) -> Option<Vec<(String, String)>> {
         record::read(&self.root.join("cache/steps").join(format!(".last-{slot}"))).ok().flatten()

@@ -73,11 +73,6 @@ impl Root {
         Err(Errno::AGAIN.into())
     }
 
-    /// An existing directory of the tree as a tree of its own.
-    pub fn subtree(&self, path: &Path) -> io::Result<Root> {
-        Ok(Root { fd: self.open_at(path, dir_flags(), Mode::empty())? })
-    }
-
     /// Metadata of what `path` leads to, links followed inside the tree.
     pub fn stat(&self, path: &Path) -> io::Result<Stat> {
         Ok(fs::fstat(self.open_at(path, OFlags::PATH, Mode::empty())?)?)

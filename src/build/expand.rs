@@ -19,6 +19,11 @@ impl Scope {
         self.0.get(name).map(String::as_str)
     }
 
+    /// The names of all variables.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Sets a variable.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
@@ -46,6 +51,14 @@ pub fn words(text: &str, scope: &Scope, escape: char) -> Result<Vec<String>, Str
 /// Expands the body of a heredoc: quotes mean nothing, and a backslash escapes whatever the file's directive says.
 pub fn heredoc(text: &str, scope: &Scope) -> Result<String, String> {
     Ok(Lexer::run(text, scope, '\\', false)?.text)
+}
+
+/// The names in `text` that have no value and nothing to stand in for it (`${name:-word}` has): most likely mistakes. In
+/// order, each once; none from a text that cannot be read.
+pub fn unset(text: &str, scope: &Scope, escape: char, quotes: bool) -> Vec<String> {
+    let mut lexer = Lexer::new(text, scope, escape, quotes);
+    let read = lexer.until(None, false);
+    read.map(|_| lexer.unset).unwrap_or_default()
 }
 
 /// What has been read: as one text and as words.
@@ -82,12 +95,27 @@ struct Lexer<'a> {
     escape: char,
     quotes: bool,
     depth: usize,
+    unset: Vec<String>,
 }
 
 impl<'a> Lexer<'a> {
+    fn new(text: &'a str, scope: &'a Scope, escape: char, quotes: bool) -> Lexer<'a> {
+        Lexer { chars: text.chars().peekable(), scope, escape, quotes, depth: 0, unset: Vec::new() }
+    }
+
     fn run(text: &'a str, scope: &'a Scope, escape: char, quotes: bool) -> Result<Output, String> {
-        let mut lexer = Lexer { chars: text.chars().peekable(), scope, escape, quotes, depth: 0 };
-        lexer.until(None, false)
+        Lexer::new(text, scope, escape, quotes).until(None, false)
+    }
+
+    /// The value of a variable that has no other word to fall back on.
+    fn value(&mut self, name: &str) -> &'a str {
+        let scope: &'a Scope = self.scope;
+        scope.get(name).unwrap_or_else(|| {
+            if !self.unset.iter().any(|n| n == name) {
+                self.unset.push(name.to_owned());
+            }
+            ""
+        })
     }
 
     /// Reads up to an unprotected `stop`, or to the end. With `raw`, escapes stay in the text, for a pattern to read.
@@ -180,7 +208,7 @@ impl<'a> Lexer<'a> {
         if name.is_empty() {
             return Ok("$".into());
         }
-        Ok(self.scope.get(&name).unwrap_or_default().to_owned())
+        Ok(self.value(&name).to_owned())
     }
 
     /// Inside `${`: a name and perhaps an operator.
@@ -193,7 +221,7 @@ impl<'a> Lexer<'a> {
         let value = scope.get(&name);
         let operator = self.chars.next();
         match operator {
-            Some('}') => Ok(value.unwrap_or_default().to_owned()),
+            Some('}') => Ok(self.value(&name).to_owned()),
             Some(':') => match self.chars.next() {
                 Some(c @ ('-' | '+' | '?')) => self.default(&name, value.filter(|v| !v.is_empty()), c, value.is_some()),
                 other => Err(unsupported(":", other)),
@@ -201,17 +229,17 @@ impl<'a> Lexer<'a> {
             Some(c @ ('-' | '+' | '?')) => self.default(&name, value, c, false),
             Some('#') => {
                 let longest = self.chars.next_if_eq(&'#').is_some();
-                Ok(self.pattern('}')?.trim_start(value.unwrap_or_default(), longest))
+                Ok(self.pattern('}')?.trim_start(self.value(&name), longest))
             }
             Some('%') => {
                 let longest = self.chars.next_if_eq(&'%').is_some();
-                Ok(self.pattern('}')?.trim_end(value.unwrap_or_default(), longest))
+                Ok(self.pattern('}')?.trim_end(self.value(&name), longest))
             }
             Some('/') => {
                 let every = self.chars.next_if_eq(&'/').is_some();
                 let pattern = self.pattern('/')?;
                 let with = self.until(Some('}'), true)?.text;
-                Ok(pattern.replace(value.unwrap_or_default(), &with, every))
+                Ok(pattern.replace(self.value(&name), &with, every))
             }
             other => Err(unsupported("", other)),
         }

@@ -121,6 +121,14 @@ fn words_split_after_expansion_unless_quoted() {
 }
 
 #[test]
+fn names_without_a_value_are_told_unless_something_stands_in() {
+    let text = "$V $A ${B} ${C:-x} ${D+$X} ${F#y} \"$A\" '$G' \\$H ${V:-$I} ${V/$J/k}";
+    assert_eq!(unset(text, &scope(), '\\', true), ["A", "B", "X", "F", "I", "J"]);
+    assert_eq!(unset("'$G'", &scope(), '\\', false), ["G"]);
+    assert!(unset("$A ${B", &scope(), '\\', true).is_empty());
+}
+
+#[test]
 fn heredoc_bodies_keep_quotes() {
     assert_eq!(heredoc("'$V' \"${V}\" don't \\$V\n", &scope()).unwrap(), "'hello' \"hello\" don't $V\n");
 }

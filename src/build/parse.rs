@@ -37,6 +37,10 @@ pub struct Line {
     pub original: String,
     /// Heredocs of the line with their bodies, in order.
     pub heredocs: Vec<Heredoc>,
+    /// The comments directly above it, without their `#` and the blanks around.
+    pub comments: Vec<String>,
+    /// Numbers of the empty lines inside its continuations.
+    pub empty_lines: Vec<u32>,
     text: Joined,
     rest_at: usize,
 }
@@ -48,6 +52,10 @@ pub struct Dockerfile {
     pub source: Arc<Source>,
     /// The escape character: a backslash or a backtick.
     pub escape: char,
+    /// The value of `# syntax=`.
+    pub syntax: Option<String>,
+    /// The value of `# check=`, and where it stands.
+    pub check: Option<(Span, String)>,
     /// The instructions.
     pub lines: Vec<Line>,
 }
@@ -58,6 +66,8 @@ struct Joined {
     text: String,
     /// Byte offset in `text`, line and column of every physical line's part.
     parts: Vec<(usize, u32, u32)>,
+    /// Numbers of the empty lines that were skipped.
+    empty_lines: Vec<u32>,
 }
 
 impl Joined {
@@ -114,7 +124,9 @@ impl Line {
         let span = Span { end_line, ..text.span(start) };
         let rest = text.text[rest_at..].trim().to_owned();
         let original = whole.trim_end().to_owned();
-        Line { span, keyword, flags, rest, original, heredocs: Vec::new(), text, rest_at }
+        let empty_lines = text.empty_lines.clone();
+        let (heredocs, comments) = (Vec::new(), Vec::new());
+        Line { span, keyword, flags, rest, original, heredocs, comments, empty_lines, text, rest_at }
     }
 }
 
@@ -124,17 +136,24 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Dockerfile> {
     let source = Arc::new(Source { name: name.to_owned(), text: String::from_utf8_lossy(bytes).into_owned() });
     let mut reader = Reader::new(&source, bytes);
     let mut directives = Directives { escape: '\\', open: true, seen: Vec::new() };
-    let mut lines = Vec::new();
+    let (mut lines, mut comments) = (Vec::new(), Vec::new());
     while let Some(first) = reader.next() {
-        directives.read(first, &reader)?;
-        if is_comment(first) || first.trim().is_empty() {
+        if directives.read(first, &reader)? {
+            continue;
+        }
+        if let Some(comment) = comment(first) {
+            comments.push(comment.to_owned());
+            continue;
+        }
+        let comments = std::mem::take(&mut comments);
+        if first.trim().is_empty() {
             continue;
         }
         let joined = reader.join(first, directives.escape)?;
         if joined.text.trim().is_empty() {
             continue;
         }
-        let mut line = Line::split(joined, 0, reader.number());
+        let mut line = Line { comments, ..Line::split(joined, 0, reader.number()) };
         reader.heredocs(&mut line)?;
         lines.push(line);
     }
@@ -142,11 +161,14 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Dockerfile> {
         let span = Span { line: reader.number().max(1), column: 1, end_line: reader.number().max(1) };
         return Err(source.error(span, "file with no instructions: it needs at least a FROM"));
     }
-    Ok(Dockerfile { source: source.clone(), escape: directives.escape, lines })
+    let (syntax, check) = (directives.take("syntax"), directives.take("check"));
+    let syntax = syntax.map(|(_, value)| value);
+    Ok(Dockerfile { source: source.clone(), escape: directives.escape, syntax, check, lines })
 }
 
-fn is_comment(line: &str) -> bool {
-    line.trim_start().starts_with('#')
+/// The text of a line that is a comment.
+fn comment(line: &str) -> Option<&str> {
+    line.trim_start().strip_prefix('#').map(str::trim)
 }
 
 /// Splits a line's end off if it is a continuation: the escape character, not itself escaped, and blanks.
@@ -215,7 +237,8 @@ impl<'a> Reader<'a> {
             loop {
                 match self.next() {
                     None => return Ok(joined),
-                    Some(next) if is_comment(next) || next.trim().is_empty() => {}
+                    Some(next) if comment(next).is_some() => {}
+                    Some(next) if next.trim().is_empty() => joined.empty_lines.push(self.number()),
                     Some(next) => {
                         part = next;
                         break;
@@ -265,19 +288,19 @@ impl<'a> Reader<'a> {
 struct Directives {
     escape: char,
     open: bool,
-    seen: Vec<String>,
+    /// Key, place and value of each.
+    seen: Vec<(String, Span, String)>,
 }
 
 impl Directives {
-    fn read(&mut self, line: &str, reader: &Reader<'_>) -> Result<()> {
-        if !self.open {
-            return Ok(());
-        }
-        let Some((key, value)) = directive(line) else {
+    /// Reads a line; true if it is a directive, false if it is anything else, which ends the search for good.
+    fn read(&mut self, line: &str, reader: &Reader<'_>) -> Result<bool> {
+        let Some((key, value)) = directive(line).filter(|_| self.open) else {
             self.open = false;
-            return Ok(());
+            return Ok(false);
         };
-        if self.seen.contains(&key) {
+        reader.check()?;
+        if self.seen.iter().any(|(seen, ..)| *seen == key) {
             return Err(reader.error(format!("only one {key} parser directive can be used")));
         }
         if key == "escape" {
@@ -287,8 +310,15 @@ impl Directives {
                 _ => return Err(reader.error(format!("invalid escape character `{value}`: use \\ or `"))),
             };
         }
-        self.seen.push(key);
-        Ok(())
+        let span = Span { line: reader.number(), column: 1, end_line: reader.number() };
+        self.seen.push((key, span, value.to_owned()));
+        Ok(true)
+    }
+
+    fn take(&mut self, key: &str) -> Option<(Span, String)> {
+        let at = self.seen.iter().position(|(seen, ..)| seen == key)?;
+        let (_, span, value) = self.seen.swap_remove(at);
+        Some((span, value))
     }
 }
 
@@ -300,74 +330,5 @@ fn directive(line: &str) -> Option<(String, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn rests(text: &str) -> Vec<String> {
-        parse("D", text.as_bytes()).unwrap().lines.into_iter().map(|l| l.rest).collect()
-    }
-
-    fn failure(text: &[u8]) -> String {
-        parse("D", text).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn continuations_keep_the_blanks_of_the_next_line_and_skip_comments() {
-        assert_eq!(rests("RUN a \\  \n   b \\\n  # no \\\n\n   c\nRUN d"), ["a    b    c", "d"]);
-        assert_eq!(rests("RUN a\\\\\nRUN b \\"), ["a\\\\", "b"]);
-        assert_eq!(rests("# escape=`\nRUN a `\nb \\\n"), ["a b \\"]);
-        assert_eq!(rests("\u{feff}RUN a \\\r\n b\r\n"), ["a  b"]);
-    }
-
-    #[test]
-    fn directives_end_with_the_first_other_line() {
-        assert_eq!(parse("D", b"# x\n# escape=`\nRUN a").unwrap().escape, '\\');
-        assert_eq!(parse("D", b"# Syntax = docker/dockerfile:1\n#ESCAPE=`\nRUN a").unwrap().escape, '`');
-        assert!(failure(b"# escape=`\n# escape=\\\nRUN a").contains("only one escape parser directive"));
-        assert!(failure(b"# escape=x\nRUN a").contains("invalid escape character `x`"));
-    }
-
-    #[test]
-    fn flags_are_split_off_with_their_places() {
-        let file = parse("D", b"  copy --from=a \\\n --chown=\"1 2\" -- --x y").unwrap();
-        let line = &file.lines[0];
-        assert_eq!((line.keyword.as_str(), line.rest.as_str()), ("COPY", "--x y"));
-        assert_eq!(line.flags[1].value.as_deref(), Some("1 2"));
-        assert_eq!(line.flags[1].span, Span { line: 2, column: 2, end_line: 2 });
-        assert_eq!(line.span, Span { line: 1, column: 3, end_line: 2 });
-    }
-
-    #[test]
-    fn comments_may_hold_any_bytes_instructions_may_not() {
-        assert!(parse("D", b"# caf\xe9\nRUN a").is_ok());
-        assert!(failure(b"RUN a\nRUN caf\xe9").starts_with("D:2:1: line is not UTF-8"));
-        assert!(failure(b"RUN a\0").contains("not UTF-8"));
-        assert!(failure(&[b"RUN ".as_slice(), &[b'x'; 70000]].concat()).contains("longer than"));
-        assert!(failure(b"# nothing\n\n").contains("no instructions"));
-    }
-
-    #[test]
-    fn heredocs_are_read_in_order() {
-        let file = parse("D", b"RUN <<A cat <<-'B' # x\na $x\nA\n\t\tb\n\tB\nRUN c").unwrap();
-        let docs = &file.lines[0].heredocs;
-        assert_eq!((docs[0].name.as_str(), docs[0].content.as_str(), docs[0].expand), ("A", "a $x\n", true));
-        assert_eq!((docs[1].name.as_str(), docs[1].content.as_str(), docs[1].expand), ("B", "b\n", false));
-        assert_eq!(file.lines[0].span.end_line, 5);
-        assert!(failure(b"RUN x <<EOF\nx\n").starts_with("D:1:7: unterminated heredoc: no line `EOF`"));
-        assert_eq!(parse("D", b"ONBUILD RUN <<A\nx\nA\n").unwrap().lines[0].heredocs.len(), 1);
-        assert_eq!(rests("CMD a <<A\nRUN [\"<<A\"]\nRUN x").len(), 3);
-    }
-
-    proptest! {
-        #[test]
-        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = parse("D", &bytes);
-        }
-
-        #[test]
-        fn never_panics_on_likely_text(text in "((RUN|COPY|ONBUILD|ENV|#) ?|--[a-z]=?|<<-?[AB'\"]|\\\\|`|\\[|\"|\r?\n|\t| |é|A){0,40}") {
-            let _ = parse("D", text.as_bytes());
-        }
-    }
-}
+#[path = "parse_tests.rs"]
+mod tests;

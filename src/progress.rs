@@ -33,6 +33,15 @@ pub enum Event {
         /// Raw bytes.
         bytes: Vec<u8>,
     },
+    /// A build check found something. Shown when the build is over, so that it is not lost above the steps.
+    Check {
+        /// Name of the check.
+        rule: String,
+        /// Line of the Dockerfile.
+        line: u32,
+        /// What is wrong there.
+        message: String,
+    },
     /// A warning for the person.
     Warning(String),
     /// Bytes of a long transfer: what, how many done, how many in all.

@@ -43,6 +43,13 @@ impl Context {
         })
     }
 
+    /// The rules of the ignore file alone, for who needs no file of the context.
+    pub fn ignore_of(path: &Path, dockerfile: &Path) -> Result<Ignore> {
+        let root = Root::open(path)
+            .map_err(|e| fail(Kind::User, format!("build context {}: {}", path.display(), plain(&e))))?;
+        find_ignore(&root, dockerfile)
+    }
+
     fn open_with(path: &Path, cache_dir: &Path, ignore: impl FnOnce(&Root) -> Result<Ignore>) -> Result<Context> {
         let wrong = |error: io::Error| {
             let kind = if error.kind() == io::ErrorKind::NotFound { Kind::NotFound } else { Kind::User };

@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod change;
+pub mod check;
 pub mod context;
 pub mod copy;
 mod copy_step;
@@ -78,20 +79,82 @@ pub struct Options {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Builds an image, records it and names it.
-pub fn build(store: &Store, options: &Options, reporter: &dyn Reporter) -> Result<ImageRecord> {
+/// A Dockerfile that was read and understood, with everything that is known before the first step.
+struct Prepared {
+    /// The options with an absolute context.
+    options: Options,
+    path: PathBuf,
+    file: parse::Dockerfile,
+    plan: stage::Plan,
+    target: usize,
+    globals: args::Globals,
+}
+
+fn prepare(options: &Options) -> Result<Prepared> {
     let context = std::fs::canonicalize(&options.context)
         .map_err(|e| fail(Kind::User, format!("the build context {}: {e}", options.context.display())))?;
-    let options = &Options { context, ..options.clone() };
-    let (path, bytes) = dockerfile(options)?;
+    let options = Options { context, ..options.clone() };
+    let (path, bytes) = dockerfile(&options)?;
     let shown = path.file_name().map_or_else(|| "Dockerfile".into(), |n| n.to_string_lossy().into_owned());
-    let plan = stage::plan(parse::parse(&shown, &bytes)?)?;
+    let file = parse::parse(&shown, &bytes)?;
+    let plan = stage::plan(&file)?;
     let target = plan.target(options.target.as_deref())?;
     let globals = plan.globals(target, &options.args, &args::Platform::host())?;
-    for name in plan.undeclared(&options.args) {
-        reporter.report(Event::Warning(format!("--build-arg {name}: the Dockerfile has no ARG of this name")));
+    Ok(Prepared { options, path, file, plan, target, globals })
+}
+
+impl Prepared {
+    fn check(&self, store: &Store) -> Result<check::Report> {
+        check::run(&check::Subject {
+            df: &self.file,
+            plan: &self.plan,
+            globals: &self.globals,
+            target: self.target,
+            image: &|name| store.find_image(name).ok().map(|image| image.config),
+            // An ignore file that cannot be read is the build's error, at the step that needs it.
+            ignore: &|| context::Context::ignore_of(&self.options.context, &self.path).ok(),
+        })
     }
-    let mut walk = Walk::new(store, options, &plan, globals, target, &path)?;
+
+    fn notes(&self) -> Vec<String> {
+        let undeclared = self.plan.undeclared(&self.options.args).into_iter();
+        let mut notes: Vec<String> =
+            undeclared.map(|name| format!("--build-arg {name}: the Dockerfile has no ARG of this name")).collect();
+        if let Some(other) = self.file.syntax.as_deref().filter(|s| !is_own_syntax(s)) {
+            notes.push(format!("# syntax={other} is not used: dhow reads the file itself, as docker/dockerfile does"));
+        }
+        notes
+    }
+}
+
+/// Whether `# syntax=` names the front end whose language is read here, in whatever version.
+fn is_own_syntax(name: &str) -> bool {
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    let rest = name.strip_prefix("docker/dockerfile").map(|r| r.strip_prefix("-upstream").unwrap_or(r));
+    rest.is_some_and(|r| r.is_empty() || r.starts_with([':', '@']))
+}
+
+/// Checks a Dockerfile without building anything.
+pub fn check(store: &Store, options: &Options, reporter: &dyn Reporter) -> Result<check::Report> {
+    let prepared = prepare(options)?;
+    let report = prepared.check(store)?;
+    prepared.notes().into_iter().chain(report.notes.clone()).for_each(|note| reporter.report(Event::Warning(note)));
+    Ok(report)
+}
+
+/// Builds an image, records it and names it.
+pub fn build(store: &Store, options: &Options, reporter: &dyn Reporter) -> Result<ImageRecord> {
+    let prepared = prepare(options)?;
+    let checked = prepared.check(store)?;
+    let notes = prepared.notes().into_iter().chain(checked.notes.iter().cloned());
+    notes.for_each(|note| reporter.report(Event::Warning(note)));
+    for found in &checked.findings {
+        let (rule, message) = (found.rule.to_string(), found.message.clone());
+        reporter.report(Event::Check { rule, line: found.span.line, message });
+    }
+    checked.refuse()?;
+    let Prepared { options, path, plan, target, globals, .. } = &prepared;
+    let mut walk = Walk::new(store, options, plan, globals.clone(), *target, path)?;
     let finished = match walk.advance(None, reporter)? {
         Progress::Done => {
             walk.save_index();

@@ -30,8 +30,12 @@ const EXCERPT: usize = 100;
 impl Source {
     /// A user's error at a place: `name:line:column: message` and the line with a mark under the column.
     pub fn error(&self, span: Span, message: impl Into<String>) -> anyhow::Error {
-        let head = format!("{}:{}:{}: {}", self.name, span.line, span.column, message.into());
-        fail(Kind::User, format!("{head}{}", self.excerpt(span)))
+        fail(Kind::User, self.shown(span, &message.into()))
+    }
+
+    /// What [`Source::error`] says.
+    pub fn shown(&self, span: Span, message: &str) -> String {
+        format!("{}:{}:{}: {message}{}", self.name, span.line, span.column, self.excerpt(span))
     }
 
     fn excerpt(&self, span: Span) -> String {

@@ -52,10 +52,10 @@ pub enum Base {
 }
 
 /// Types every line and arranges the stages. Every line must be right, also in stages that nothing needs.
-pub fn plan(df: Dockerfile) -> Result<Plan> {
+pub fn plan(df: &Dockerfile) -> Result<Plan> {
     let mut plan = Plan { source: df.source.clone(), global_args: Vec::new(), stages: Vec::new(), escape: df.escape };
     for line in &df.lines {
-        let step = parse_step(line, &df)?;
+        let step = parse_step(line, df)?;
         match (step.instruction, plan.stages.last_mut()) {
             (Instruction::From(from), _) => plan.begin(from, step.span),
             (Instruction::Arg(arg), None) => plan.global_args.push((step.span, arg)),

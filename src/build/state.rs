@@ -122,6 +122,11 @@ impl StageState {
         }
     }
 
+    /// The names of the declared `ARG`s, with and without a value.
+    pub fn declared(&self) -> impl Iterator<Item = &str> {
+        self.args.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The value of a declared `ARG`.
     pub fn arg(&self, name: &str) -> Option<&str> {
         self.args.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.as_deref())

@@ -3,6 +3,7 @@
 //! A command is one file in `command/`, a group of flags one file in `flags/`; their doc comments become the help text,
 //! the man pages and the completions. Nothing here decides what a flag means for the kernel or for an image.
 
+pub mod checks;
 pub mod command;
 pub mod escape;
 pub mod filter;

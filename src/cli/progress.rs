@@ -24,6 +24,8 @@ struct State {
     kept: Vec<u8>,
     bar: Option<(String, ProgressBar)>,
     terminals: [Option<bool>; 2],
+    /// Lines about what the build checks found.
+    checks: Vec<String>,
 }
 
 impl Console {
@@ -37,6 +39,8 @@ impl Console {
         let mut state = self.state.borrow_mut();
         state.clear_bar();
         state.end_streams();
+        let checks = std::mem::take(&mut state.checks);
+        write(true, summary(&checks).as_bytes());
     }
 
     /// After a quiet build failed: shows what its last step had to say.
@@ -72,6 +76,7 @@ impl Reporter for Console {
         match event {
             Event::Output { stderr, bytes } => state.output(stderr, &bytes),
             Event::Bytes { what, done, total } => state.transfer(what, done, total),
+            Event::Check { rule, line, message } => state.checks.push(format!("{rule}: {message} (line {line})")),
             other => {
                 state.clear_bar();
                 state.end_streams();
@@ -94,8 +99,21 @@ fn words(event: &Event) -> String {
         Event::CacheHit { layer: Some(layer) } => format!("--> Using cache {}\n", one_line(layer)),
         Event::CacheHit { layer: None } => "--> Using cache\n".into(),
         Event::CacheMiss { why } => format!("--> miss: {}\n", one_line(why)),
-        Event::Output { .. } | Event::Warning(_) | Event::Bytes { .. } => String::new(),
+        Event::Output { .. } | Event::Warning(_) | Event::Bytes { .. } | Event::Check { .. } => String::new(),
     }
+}
+
+/// What the build checks found, as BuildKit's clients end a build with it.
+fn summary(checks: &[String]) -> String {
+    let mut out = match checks.len() {
+        0 => return String::new(),
+        1 => "1 warning found (`dhow build --check` shows the place):\n".to_string(),
+        n => format!("{n} warnings found (`dhow build --check` shows the places):\n"),
+    };
+    for check in checks {
+        out.push_str(&format!(" - {}\n", one_line(check)));
+    }
+    out
 }
 
 /// A reader that went away must not stop a build; the result is told by the exit code.

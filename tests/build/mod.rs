@@ -1,7 +1,8 @@
 //! `dhow build` on real Dockerfiles: what the language means (`language`), what happens to files (`files`), what is
-//! cached and why not (`cache`), and how builds fail and end (`failures`).
+//! cached and why not (`cache`), what is likely a mistake (`checks`), and how builds fail and end (`failures`).
 
 mod cache;
+mod checks;
 mod failures;
 mod files;
 mod language;

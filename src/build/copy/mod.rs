@@ -106,7 +106,7 @@ impl Request<'_> {
 }
 
 /// A path relative to the root, `.` and `..` resolved by the text alone, as Docker does before it looks at anything.
-fn clean(path: &Path) -> PathBuf {
+pub(super) fn clean(path: &Path) -> PathBuf {
     let mut cleaned = PathBuf::new();
     for part in path.components() {
         match part {

@@ -2,6 +2,7 @@
 
 use super::Verb;
 use crate::build::Options;
+use crate::cli::checks::{self, Call};
 use crate::cli::flags::network::NetworkFlags;
 use crate::cli::flags::{labels, own_platform};
 use crate::cli::output;
@@ -38,6 +39,12 @@ pub struct Build {
     /// Do every step again
     #[arg(long)]
     no_cache: bool,
+    /// Check the Dockerfile for likely mistakes and build nothing; exit code 1 if there are any
+    #[arg(long = "check")]
+    only_check: bool,
+    /// What to do: build, check, or check,format=json
+    #[arg(long, value_name = "METHOD")]
+    call: Option<String>,
     #[command(flatten)]
     network: NetworkFlags,
     /// Print nothing but the image's id
@@ -210,15 +217,20 @@ impl Verb for Build {
 
     fn run(self) -> Result<i32> {
         self.check()?;
+        let call = Call::parse(self.only_check, self.call.as_deref())?;
         let text =
             if self.context == "-" || self.file.as_deref() == Some("-") { Some(read_dockerfile()?) } else { None };
         let store = Store::open()?;
         let (folder, staging) = context(&store, &self.context)?;
         let console = Console::new(self.quiet);
         let built = self.options(folder, text).and_then(|options| {
+            if let Call::Check { json } = call {
+                let report = crate::build::check(&store, &options, &console)?;
+                return Ok(Made::Checked(checks::print(&report, json)?));
+            }
             let image = crate::build::build(&store, &options, &console);
             console.finish();
-            Ok((image?, options.tags))
+            Ok(Made::Image(Box::new(image?), options.tags))
         });
         if let Some(staging) = staging {
             // Only we wrote there; what cannot be removed now is swept by a later command.
@@ -227,13 +239,23 @@ impl Verb for Build {
         if built.is_err() {
             console.show_kept();
         }
-        let (image, tags) = built?;
+        let (image, tags) = match built? {
+            Made::Image(image, tags) => (image, tags),
+            Made::Checked(code) => return Ok(code),
+        };
         if let Some(path) = &self.iidfile {
             std::fs::write(path, &image.id).with_context(|| format!("writing {}", path.display()))?;
         }
         output::text(&ending(&image, &tags, self.quiet))?;
         Ok(0)
     }
+}
+
+/// What a call came to.
+enum Made {
+    Image(Box<ImageRecord>, Vec<Reference>),
+    /// The exit code of a check.
+    Checked(i32),
 }
 
 /// What follows the steps; the id is the last line, which scripts read.

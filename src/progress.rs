@@ -1,6 +1,7 @@
 //! What long work tells while it goes on. Lower layers report [`Event`]s; only the command line draws them.
 
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 
 /// One piece of news from a long operation. Serialisable, because a worker process sends it to the front by a pipe.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub enum Event {
         /// What is wrong there.
         message: String,
     },
+    /// The step waits for somebody else; says for whom.
+    Waiting(String),
     /// A warning for the person.
     Warning(String),
     /// Bytes of a long transfer: what, how many done, how many in all.
@@ -66,4 +69,20 @@ pub struct Silent;
 
 impl Reporter for Silent {
     fn report(&self, _event: Event) {}
+}
+
+/// Who shows notices; see [`on_notice`].
+static NOTICES: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Sets, once for the process and those cloned from it, who shows what [`notice`] says.
+pub fn on_notice(show: fn(&str)) {
+    let _ = NOTICES.set(show);
+}
+
+/// Says something that a person should know at once and that is nobody's result, from a place deep below that has no
+/// reporter: why a command stands still. Silent until the command line has said who shows it.
+pub fn notice(text: &str) {
+    if let Some(show) = NOTICES.get() {
+        show(text);
+    }
 }

@@ -39,5 +39,6 @@ fn dispatch(args: &[OsString]) -> Result<i32> {
         output::line(&command::version::one_line(output::personality(args)))?;
         return Ok(0);
     }
+    crate::progress::on_notice(output::warn);
     command::run(args)
 }

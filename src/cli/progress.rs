@@ -82,6 +82,7 @@ impl Reporter for Console {
                 state.end_streams();
                 match other {
                     Event::Warning(message) => output::warn(&message),
+                    Event::Waiting(why) => write(true, format!("--> {}\n", one_line(&why)).as_bytes()),
                     other => write(false, words(&other).as_bytes()),
                 }
             }
@@ -99,7 +100,9 @@ fn words(event: &Event) -> String {
         Event::CacheHit { layer: Some(layer) } => format!("--> Using cache {}\n", one_line(layer)),
         Event::CacheHit { layer: None } => "--> Using cache\n".into(),
         Event::CacheMiss { why } => format!("--> miss: {}\n", one_line(why)),
-        Event::Output { .. } | Event::Warning(_) | Event::Bytes { .. } | Event::Check { .. } => String::new(),
+        Event::Output { .. } | Event::Waiting(_) | Event::Warning(_) | Event::Bytes { .. } | Event::Check { .. } => {
+            String::new()
+        }
     }
 }
 

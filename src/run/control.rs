@@ -97,6 +97,7 @@ fn collect(store: &Store, staging: &Staging) -> Result<()> {
         store.detach_container(&id, staging)?;
     }
     store.drop_dead_names()?;
+    store.sweep_flights()?;
     for path in store.abandoned_staging()? {
         network::end_stray(&path);
         move_into(&path, staging)?;

@@ -12,9 +12,10 @@ use super::prepare::{Draft, Ready};
 use super::signal::{Meaning, meaning};
 use super::{network, profile, time};
 use crate::error::{Kind, Result, fail};
+use crate::store::Store;
 use crate::store::container::{ContainerLock, ExitRecord, StateRecord, short};
 use crate::store::image::ImageRecord;
-use crate::store::{Store, StoreLock};
+use crate::store::lock::Held;
 use crate::sys::process::{self, Child, Side};
 use crate::sys::userns::{self, Crossing, IdMap};
 use crate::sys::{security, tty};
@@ -245,7 +246,7 @@ impl Worker<'_> {
 impl Worker<'_> {
     /// What the worker does while init mounts: the record, by which the container is listed and its layers are kept, and
     /// the network. Gives the hold on pasta, if there is one.
-    fn beside_init(&self, adding: StoreLock) -> Result<Option<network::Guard>> {
+    fn beside_init(&self, adding: Held) -> Result<Option<network::Guard>> {
         self.store.put_container(&self.draft.record)?;
         drop(adding);
         if self.options.network != Network::Host {

@@ -10,7 +10,8 @@ use crate::error::{Kind, Result, fail};
 use crate::image::config::Execution;
 use crate::store::container::{ContainerLock, ContainerRecord, MountRecord};
 use crate::store::image::ImageRecord;
-use crate::store::{Store, StoreLock, random_hex};
+use crate::store::lock::Held;
+use crate::store::{Store, random_hex};
 use crate::sys::mount;
 use crate::sys::path::Root;
 use anyhow::Context;
@@ -41,7 +42,7 @@ pub struct Ready {
     /// A folder onto which it is put.
     pub anchor: CString,
     /// Held until the record is written, by which the layers have a user.
-    pub adding: StoreLock,
+    pub adding: Held,
 }
 
 impl Draft {

@@ -13,6 +13,7 @@
 //! ```
 //! A container whose lock nobody holds and that has no exit record lost its monitor: it is shown as exited (137).
 
+use super::lock::{self as order, Held, Place, Rank};
 use super::{Store, random_hex, record};
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::config::Execution;
@@ -124,9 +125,15 @@ pub enum Status {
 pub struct ContainerLock {
     dir: PathBuf,
     file: File,
+    _place: Place,
 }
 
 impl ContainerLock {
+    /// Of a file that is locked.
+    fn new(dir: PathBuf, file: File) -> ContainerLock {
+        ContainerLock { dir, file, _place: Place::take(Rank::Folder, Mode::Exclusive) }
+    }
+
     /// The container's folder.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -173,7 +180,7 @@ impl Store {
         let make = || -> io::Result<File> {
             fs::DirBuilder::new().mode(0o700).create(&hidden)?;
             let file = File::options().read(true).write(true).create_new(true).open(hidden.join("lock"))?;
-            lock::lock(&file, Mode::Exclusive)?;
+            lock::try_lock(&file, Mode::Exclusive)?;
             fs::rename(&hidden, &dir)?;
             Ok(file)
         };
@@ -182,7 +189,7 @@ impl Store {
             let error = anyhow::Error::new(e).context(format!("making {}", dir.display()));
             if hopeless { self.unusable(error) } else { error }
         })?;
-        let held = ContainerLock { dir, file };
+        let held = ContainerLock::new(dir, file);
         if let Err(error) = self.claim_name(name, id) {
             let _ = fs::remove_file(held.dir.join("lock"));
             let _ = fs::remove_dir(&held.dir);
@@ -226,12 +233,8 @@ impl Store {
     }
 
     /// Held while a name is taken away from a container: what was read of it must still hold when it is removed.
-    fn lock_names(&self) -> Result<File> {
-        let path = self.containers_dir().join("by-name/.lock");
-        let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.with_context(|| format!("opening {}", path.display()))?;
-        lock::lock(&file, Mode::Exclusive).with_context(|| format!("locking {}", path.display()))?;
-        Ok(file)
+    fn lock_names(&self) -> Result<Held> {
+        order::take(&self.containers_dir().join("by-name/.lock"), Rank::Names, Mode::Exclusive)
     }
 
     /// Removes the names of containers that are gone: those whose makers were killed before there was a record of them.
@@ -374,11 +377,11 @@ impl Store {
             Err(e) => return Err(e).context("opening a container's lock"),
         };
         if wait {
-            lock::lock(&file, Mode::Exclusive).context("waiting for a container's lock")?;
+            order::wait(&file, Rank::Folder, Mode::Exclusive).context("waiting for a container's lock")?;
         } else if !lock::try_lock(&file, Mode::Exclusive)? {
             return Ok(None);
         }
-        Ok(Some(ContainerLock { dir, file }))
+        Ok(Some(ContainerLock::new(dir, file)))
     }
 
     /// Labels of a container, empty if it has none.

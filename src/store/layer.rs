@@ -4,8 +4,9 @@
 //! bytes are known to be on disk its record says so with the boot id; after a reboot such a layer does not count as
 //! present, unless an image names it (an image is only recorded after a sync, but the mark may come back).
 
+use super::lock::Rank;
 use super::staging::Staging;
-use super::{Store, boot_id, random_hex, record};
+use super::{Store, boot_id, lock, random_hex, record};
 use crate::error::Result;
 use crate::image::digest::Digest;
 use crate::sys::lock::Mode;
@@ -109,7 +110,7 @@ impl Store {
         let _adding = self.lock_shared()?;
         let diff_id = Digest::parse(&found.diff_id)?;
         // One publisher at a time: of two with the same layer, the second finds the first one's.
-        let _alone = self.lock_file(Path::new("publish.lock"), Mode::Exclusive)?;
+        let _alone = lock::take(&self.root.join("publish.lock"), Rank::Publish, Mode::Exclusive)?;
         if let Some(present) = self.find_layer(&diff_id)? {
             return Ok(present);
         }

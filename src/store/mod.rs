@@ -14,12 +14,13 @@
 //! cache/steps/<key>.json        build step → layer
 //! cache/context/                digests of context files
 //! staging/<id>/ + lock          anything half made; swept when nobody holds the lock
+//! flights/<kind>-<key>          locked by the process that makes a layer or step which others want, too (see `flight`)
 //! stub/                         lowest overlay layer: the mount points that a container needs
 //! ```
 //!
 //! Not here: mounts and processes (`run`), the tar format (`layer`), words for people (`cli`).
-//! Lock order: the lock of a staging or container folder, then the store lock, then the lock of names. Nobody waits for
-//! another's folder with the store lock held.
+//! Lock order: the lock of a staging or container folder, a flight, the store lock, the lock of publishing, the lock of
+//! names. `lock` takes them all, and asserts it in debug builds.
 
 pub mod archive;
 pub mod blob;
@@ -27,9 +28,11 @@ pub mod cache;
 pub mod compose;
 pub mod container;
 pub mod export;
+pub mod flight;
 pub mod image;
 pub mod layer;
 mod leftover;
+pub mod lock;
 pub mod log;
 pub mod record;
 pub mod remove;
@@ -37,8 +40,9 @@ pub mod staging;
 pub mod volume;
 
 use crate::error::{Kind, Result, fail_with};
-use crate::sys::lock::{self, Mode};
+use crate::sys::lock::Mode;
 use anyhow::Context;
+use lock::{Held, Rank};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -51,18 +55,6 @@ pub const FORMAT: u32 = 1;
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
-}
-
-/// The store lock, held until dropped.
-#[must_use]
-#[derive(Debug)]
-pub struct StoreLock(File);
-
-impl Drop for StoreLock {
-    fn drop(&mut self) {
-        // Explicitly, because a process cloned meanwhile has the descriptor, too.
-        let _ = lock::unlock(&self.0);
-    }
 }
 
 impl Store {
@@ -181,30 +173,13 @@ impl Store {
     }
 
     /// Takes the store lock shared: held while references to layers or images are added.
-    pub fn lock_shared(&self) -> Result<StoreLock> {
-        self.lock(Mode::Shared)
+    pub fn lock_shared(&self) -> Result<Held> {
+        lock::take(&self.root.join("lock"), Rank::Store, Mode::Shared)
     }
 
     /// Takes the store lock exclusively: held for the moment in which victims are moved aside.
-    pub fn lock_exclusive(&self) -> Result<StoreLock> {
-        self.lock(Mode::Exclusive)
-    }
-
-    fn lock(&self, mode: Mode) -> Result<StoreLock> {
-        self.lock_file(Path::new("lock"), mode)
-    }
-
-    fn lock_file(&self, name: &Path, mode: Mode) -> Result<StoreLock> {
-        let path = self.root.join(name);
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .with_context(|| format!("opening {}", path.display()))?;
-        lock::lock(&file, mode).with_context(|| format!("locking {}", path.display()))?;
-        Ok(StoreLock(file))
+    pub fn lock_exclusive(&self) -> Result<Held> {
+        lock::take(&self.root.join("lock"), Rank::Store, Mode::Exclusive)
     }
 
     /// Writes everything that the store's file system holds to disk (`syncfs`).

@@ -4,8 +4,11 @@
 //! another descriptor of the same file does not drop them. A forked child shares its parent's lock; the lock ends
 //! when the last copy of the descriptor is closed, so the death of its holders frees it, whatever killed them.
 
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// How a lock is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,15 +70,45 @@ pub fn unlock(fd: impl AsFd) -> io::Result<()> {
 
 /// Whether another open file description holds a lock on the file (of either mode). Takes nothing.
 pub fn is_held(fd: impl AsFd) -> io::Result<bool> {
+    conflict(fd).map(|mode| mode.is_some())
+}
+
+/// How another open file description holds the file, if one does. Takes nothing.
+pub fn conflict(fd: impl AsFd) -> io::Result<Option<Mode>> {
     let mut lock = request(libc::F_WRLCK);
     fcntl(fd, libc::F_OFD_GETLK, &mut lock)?;
-    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+    Ok(match libc::c_int::from(lock.l_type) {
+        libc::F_UNLCK => None,
+        libc::F_RDLCK => Some(Mode::Shared),
+        _ => Some(Mode::Exclusive),
+    })
+}
+
+/// The processes that hold a lock on the file, each with its name, by their descriptors in /proc: the kernel tells no pid
+/// for these locks. Only processes that we may look into are seen; a worker is none.
+pub fn holders(file: &File) -> Vec<(u32, String)> {
+    let Ok(wanted) = file.metadata() else { return Vec::new() };
+    let same = |fd: &Path| fs::metadata(fd).is_ok_and(|m| (m.dev(), m.ino()) == (wanted.dev(), wanted.ino()));
+    let mut found = Vec::new();
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let dir = process.path();
+        // `lock:` lines are in fdinfo since Linux 4.1.
+        let locked = |number: &std::ffi::OsStr| {
+            fs::read_to_string(dir.join("fdinfo").join(number)).is_ok_and(|text| text.contains("\nlock:"))
+        };
+        let holds = |fd: fs::DirEntry| same(&fd.path()) && locked(&fd.file_name());
+        if fs::read_dir(dir.join("fd")).into_iter().flatten().flatten().any(holds) {
+            let name = fs::read_to_string(dir.join("comm")).unwrap_or_default();
+            found.push((pid, name.trim_end().escape_debug().to_string()));
+        }
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
 
     #[test]
     fn a_lock_is_seen_by_others_and_ends_with_its_descriptor() {

@@ -3,12 +3,14 @@
 //! Runs in a worker, where files can be given to all owners that an image has.
 
 use super::super::Store;
+use super::super::flight::{self, Flight};
 use super::super::layer::{LayerRecord, LayerRef};
 use super::super::staging::Staging;
 use crate::error::{Kind, Result, fail};
 use crate::image::digest::{DiffId, Digest};
 use crate::layer::compress;
 use crate::layer::extract::{self, Options};
+use crate::progress;
 use crate::sys::path::Root;
 use anyhow::Context;
 use std::collections::HashMap;
@@ -25,6 +27,8 @@ pub struct Layers<'a> {
     store: &'a Store,
     staging: &'a Staging,
     ready: HashMap<Digest, Ready>,
+    /// Kept until everything is published.
+    flights: Vec<Flight>,
     /// What was left out, for the person.
     pub warnings: Vec<String>,
 }
@@ -39,7 +43,7 @@ enum Ready {
 impl<'a> Layers<'a> {
     /// None yet.
     pub fn new(store: &'a Store, staging: &'a Staging) -> Layers<'a> {
-        Layers { store, staging, ready: HashMap::new(), warnings: Vec::new() }
+        Layers { store, staging, ready: HashMap::new(), flights: Vec::new(), warnings: Vec::new() }
     }
 
     /// Whether this layer need not be unpacked: it was before, or the store has it.
@@ -47,8 +51,38 @@ impl<'a> Layers<'a> {
         if self.ready.contains_key(&diff_id) {
             return Ok(true);
         }
+        if self.find(diff_id)? {
+            return Ok(true);
+        }
+        let flight = self.flight(diff_id)?;
+        let found = self.find(diff_id)?;
+        if !found {
+            self.flights.extend(flight);
+        }
+        Ok(found)
+    }
+
+    fn find(&mut self, diff_id: Digest) -> Result<bool> {
         let stored = self.store.find_layer(&diff_id)?;
         Ok(stored.map(|layer| self.ready.insert(diff_id, Ready::Stored(layer))).is_some())
+    }
+
+    /// While another command unpacks this layer, waits for it; but who has begun others goes on without waiting, because
+    /// somebody may wait for those.
+    fn flight(&self, diff_id: Digest) -> Result<Option<Flight>> {
+        let (kind, key) = (flight::Kind::Layer, diff_id.hex());
+        let free = self.store.try_flight(kind, &key)?;
+        if free.is_some() || !self.flights.is_empty() {
+            return Ok(free);
+        }
+        let flight = self.store.flight(kind, &key, &mut |maker, pause| {
+            if let Some(maker) = maker {
+                progress::notice(&format!("waiting for a layer that is being unpacked by {maker}"));
+            }
+            std::thread::sleep(pause);
+            Ok(())
+        })?;
+        Ok(Some(flight))
     }
 
     /// Unpacks a layer, compressed or not, and reads `from` to its end. Gives its diff id and the size of its tar.

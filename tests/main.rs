@@ -5,6 +5,7 @@
 mod archive;
 mod build;
 mod cli;
+mod concurrency;
 mod debian;
 mod docs;
 mod hardening;

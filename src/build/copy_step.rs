@@ -69,6 +69,9 @@ impl Walk<'_> {
             return Ok(true);
         }
         let Some(executor) = executor else { return Ok(false) };
+        if self.made_meanwhile(index, &inputs, also.as_ref(), executor, &created_by, reporter)? {
+            return Ok(true);
+        }
         self.say_why(index, &inputs, step, reporter);
         let parents = self.work(index).layers.clone();
         let number = executor.begin(&parents)?;

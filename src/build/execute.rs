@@ -6,11 +6,13 @@
 use super::hasher::Hasher;
 use super::key::{self, Inputs};
 use crate::error::{Kind, Result, fail};
+use crate::progress::{Event, Reporter};
 use crate::run::channel::{Channel, Message};
 use crate::run::prepare::{lower_dirs, mount_overlay, resemble};
-use crate::run::step;
+use crate::run::step::{self, News, Watched};
 use crate::store::Store;
 use crate::store::cache::StepRecord;
+use crate::store::flight::{self, Flight};
 use crate::store::layer::{LayerRecord, LayerRef};
 use crate::store::staging::Staging;
 use crate::sys::path::Root;
@@ -18,10 +20,11 @@ use crate::sys::process::{self, Side};
 use crate::sys::{mount, security};
 use anyhow::Context;
 use oci_spec::runtime::Spec;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// One layer of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +87,8 @@ struct Made {
     dir: PathBuf,
     memo: Option<Memo>,
     published: Option<LayerRef>,
+    /// Keeps other builds from making the same; they find it once it is remembered.
+    flight: Option<Flight>,
 }
 
 /// The worker's tools for a build.
@@ -93,6 +98,8 @@ pub struct Executor<'a> {
     staging: Staging,
     hasher: Option<Hasher>,
     made: Vec<Made>,
+    /// The turn of making the next layer.
+    turn: Option<Flight>,
     network: Option<(OwnedFd, crate::run::network::Guard)>,
 }
 
@@ -100,7 +107,45 @@ impl<'a> Executor<'a> {
     /// Makes the tools; nothing is started before it is needed.
     pub fn new(store: &'a Store, channel: &'a Channel) -> Result<Executor<'a>> {
         let staging = store.staging()?;
-        Ok(Executor { store, channel, staging, hasher: None, made: Vec::new(), network: None })
+        Ok(Executor { store, channel, staging, hasher: None, made: Vec::new(), turn: None, network: None })
+    }
+
+    /// Takes the turn of making the step `key`, for the layer that is begun next. While another build has it this one
+    /// waits, and publishes before what it has made: who waits holds no flight. The caller then looks the step up again.
+    pub fn take_turn(&mut self, key: &str, reporter: &dyn Reporter) -> Result<()> {
+        self.turn = self.store.try_flight(flight::Kind::Step, key)?;
+        if self.turn.is_some() {
+            return Ok(());
+        }
+        self.collect(true)?;
+        let turn = self.store.flight(flight::Kind::Step, key, &mut |maker, pause| {
+            if let Some(maker) = maker {
+                reporter.report(Event::Waiting(format!("waiting for another build that runs this step: {maker}")));
+            }
+            self.pause(pause)
+        })?;
+        self.turn = Some(turn);
+        Ok(())
+    }
+
+    /// Gives the turn back: the step need not be made.
+    pub fn give_up_turn(&mut self) {
+        self.turn = None;
+    }
+
+    /// Sleeps, and fails if the front says meanwhile that it is over.
+    fn pause(&self, time: Duration) -> Result<()> {
+        let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
+        let ready = process::poll(&[(Some(self.channel.as_fd()), libc::POLLIN)], milliseconds)?;
+        if ready[0] == 0 { Ok(()) } else { Err(self.stopped()) }
+    }
+
+    /// Why the front spoke: during a step it has only one thing to say.
+    fn stopped(&self) -> anyhow::Error {
+        match self.channel.receive() {
+            Ok(Some(Message::Signal(number))) => super::interrupted(number),
+            _ => fail(Kind::System, "the build's front is gone"),
+        }
     }
 
     /// Begins a layer on top of `parents`; gives its number. Its root folder takes after the one below.
@@ -114,7 +159,7 @@ impl<'a> Executor<'a> {
         if let Some(below) = parents.last() {
             resemble(&self.store.root().join(self.layer_path(below)), &dir.join("fs"))?;
         }
-        self.made.push(Made { dir, memo: None, published: None });
+        self.made.push(Made { dir, memo: None, published: None, flight: self.turn.take() });
         Ok(number)
     }
 
@@ -176,21 +221,30 @@ impl<'a> Executor<'a> {
         }
         let root = self.writable(parents, number, true)?;
         let anchor = mount::c_path(&self.store.stub())?;
-        let network = match (network, &self.network) {
+        // Copies, because layers are published while the step runs, which changes what these belong to.
+        let shared = self.network.as_ref().map(|(fd, _)| fd.try_clone()).transpose()?;
+        let answers = self.hasher.as_ref().map(|h| h.answers().try_clone_to_owned()).transpose()?;
+        let network = match (network, &shared) {
             (Network::Host, _) => step::Network::Host,
-            (Network::Private, Some((fd, _))) => step::Network::Shared(rustix::fd::AsFd::as_fd(fd)),
+            (Network::Private, Some(fd)) => step::Network::Shared(fd.as_fd()),
             _ => step::Network::None,
         };
         let channel = self.channel;
-        let code = step::run(spec, &root, &anchor, network, rustix::fd::AsFd::as_fd(channel), &mut |stderr, bytes| {
-            let event = crate::progress::Event::Output { stderr, bytes: bytes.to_vec() };
-            let _ = channel.send(&Message::Progress(event));
+        let watched = Watched { stop: channel.as_fd(), beside: answers.as_ref().map(AsFd::as_fd) };
+        let mut collected = Ok(());
+        let code = step::run(spec, &root, &anchor, network, watched, &mut |news| match news {
+            News::Output(stderr, bytes) => {
+                let _ = channel.send(&Message::Progress(Event::Output { stderr, bytes: bytes.to_vec() }));
+                true
+            }
+            // Other builds may wait for it: a step before this one is finished for them, too.
+            News::Beside => {
+                collected = self.collect(false);
+                collected.is_ok()
+            }
         })?;
-        // During a step the front has only one thing to say.
-        code.ok_or_else(|| match channel.receive() {
-            Ok(Some(Message::Signal(number))) => super::interrupted(number),
-            _ => fail(Kind::System, "the build's front is gone"),
-        })
+        collected?;
+        code.ok_or_else(|| self.stopped())
     }
 
     /// Makes the build's network namespace, once, and has the front connect it.
@@ -254,6 +308,7 @@ impl<'a> Executor<'a> {
             let layer = self.store.publish_layer(&self.staging, &self.made[number].dir, record)?;
             self.made[number].published = Some(layer.clone());
             self.remember(number, layer)?;
+            self.made[number].flight = None;
         }
         Ok(())
     }

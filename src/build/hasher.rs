@@ -9,7 +9,7 @@ use crate::sys::process::{self, Child, Side};
 use crate::sys::userns::Crossing;
 use crate::sys::{security, socket};
 use anyhow::Context;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,11 @@ impl Hasher {
         socket::send(&self.socket, &job, None).context("talking to the hashing process")?;
         self.owed += 1;
         Ok(())
+    }
+
+    /// Readable when an answer has come.
+    pub fn answers(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// The next answer: waits for it if `wait`, else gives `None` when there is none yet. `None` too when none is owed.

@@ -41,6 +41,9 @@ impl Walk<'_> {
             return Ok(true);
         }
         let Some(executor) = executor else { return Ok(false) };
+        if self.made_meanwhile(index, &inputs, None, executor, &created_by, reporter)? {
+            return Ok(true);
+        }
         self.say_why(index, &inputs, step, reporter);
         let (parents, request) = self.run_request(index, run, argv, user, network, executor)?;
         let number = executor.begin(&parents)?;

@@ -34,6 +34,9 @@ pub(super) struct StageWork {
     base_chain: String,
     /// How many those are.
     base_layers: usize,
+    /// Like a chain, but over the inputs of each step: two builds of the same have it in common before any digest is
+    /// known.
+    definition: String,
     /// Time of the last layer; later metadata takes it, so that a cached rebuild gives the same image.
     pub(super) clock: Option<String>,
     /// Steps still to do, in order.
@@ -216,6 +219,7 @@ impl<'a> Walk<'a> {
             state: StageState::new(config, self.globals.clone()),
             base_layers: layers.len(),
             layers: layers.into_iter().map(StageLayer::Published).collect(),
+            definition: base_chain.clone(),
             base_chain,
             clock,
             steps: Default::default(),
@@ -266,10 +270,33 @@ impl<'a> Walk<'a> {
         let short = found.layer.diff_id.trim_start_matches("sha256:").chars().take(12).collect();
         reporter.report(Event::CacheHit { layer: Some(short) });
         let work = self.work(index);
+        work.definition = inputs.key(&work.definition);
         work.layers.push(StageLayer::Published(found.layer));
         work.clock = Some(found.created.clone());
         work.state.add_history(created_by.to_string(), false, Some(&found.created));
         Ok(true)
+    }
+
+    /// Before a step is executed: if another build is at the same step, waits for it. Then looks the step up again, since
+    /// it may have been made since the last look.
+    pub(super) fn made_meanwhile(
+        &mut self,
+        index: usize,
+        inputs: &Inputs,
+        also: Option<&TreeInputs>,
+        executor: &mut Executor<'_>,
+        created_by: &str,
+        reporter: &dyn Reporter,
+    ) -> Result<bool> {
+        if self.options.no_cache {
+            return Ok(false);
+        }
+        executor.take_turn(&inputs.key(&self.stages[&index].definition), reporter)?;
+        let found = self.cached(index, inputs, also, Some(executor), created_by, reporter)?;
+        if found {
+            executor.give_up_turn();
+        }
+        Ok(found)
     }
 
     /// The chain at which a stage stands; none while one of its layers has no digest yet, so that nothing is waited for.
@@ -321,6 +348,7 @@ impl<'a> Walk<'a> {
             let _ = self.store.remember_inputs(&self.slot(index, step), &self.stages[&index].explained(&inputs).0);
         }
         let work = self.work(index);
+        work.definition = inputs.key(&work.definition);
         work.layers.push(StageLayer::Made(number));
         work.clock = Some(created.clone());
         work.changed = true;

@@ -26,16 +26,33 @@ pub enum Network<'a> {
     Shared(BorrowedFd<'a>),
 }
 
-/// Runs the process of `spec` in `root` and gives its exit code; its output goes to `output` as it comes (true: stderr).
-/// `anchor` is a folder of the host that is no mount source. When `stop` becomes readable the process is killed, and
-/// there is no code.
+/// What happens while the program runs.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// Output as it came; true for standard error.
+    Output(bool, &'a [u8]),
+    /// The descriptor `beside` is readable.
+    Beside,
+}
+
+/// What else is watched while the program runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched<'a> {
+    /// When it becomes readable the program is killed.
+    pub stop: BorrowedFd<'a>,
+    /// Work that goes on meanwhile.
+    pub beside: Option<BorrowedFd<'a>>,
+}
+
+/// Runs the process of `spec` in `root` and gives its exit code, none when it was stopped. `anchor` is a folder of the host
+/// that is no mount source. `news` answers whether what it was told of is still to be watched.
 pub fn run(
     mut spec: Spec,
     root: &Root,
     anchor: &CStr,
     network: Network<'_>,
-    stop: BorrowedFd<'_>,
-    output: &mut dyn FnMut(bool, &[u8]),
+    watched: Watched<'_>,
+    news: &mut dyn FnMut(News<'_>) -> bool,
 ) -> Result<Option<i32>> {
     prepare::settle_user(&mut spec, root)?;
     for mount in spec.mounts().iter().flatten() {
@@ -72,23 +89,25 @@ pub fn run(
         let program = plan.command.argv.strings().first().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         return Err(explain(&plan, failed, &program));
     }
-    follow(&child, [out.0, err.0], stop, output)
+    follow(&child, [out.0, err.0], watched, news)
 }
 
 /// Passes output on until both pipes have ended and the program too.
 fn follow(
     child: &Child,
     pipes: [OwnedFd; 2],
-    stop: BorrowedFd<'_>,
-    output: &mut dyn FnMut(bool, &[u8]),
+    watched: Watched<'_>,
+    news: &mut dyn FnMut(News<'_>) -> bool,
 ) -> Result<Option<i32>> {
     let mut pipes = pipes.map(Some);
+    let mut beside = watched.beside;
     let mut buffer = vec![0u8; 32 << 10];
     while pipes.iter().any(Option::is_some) {
         let fds = [
             (pipes[0].as_ref().map(AsFd::as_fd), libc::POLLIN),
             (pipes[1].as_ref().map(AsFd::as_fd), libc::POLLIN),
-            (Some(stop), libc::POLLIN),
+            (Some(watched.stop), libc::POLLIN),
+            (beside, libc::POLLIN),
         ];
         let ready = process::poll(&fds, -1).context("waiting for a step's output")?;
         if ready[2] != 0 {
@@ -96,10 +115,13 @@ fn follow(
             process::wait(child).context("waiting for a step")?;
             return Ok(None);
         }
+        if ready[3] != 0 && !news(News::Beside) {
+            beside = None;
+        }
         for (stream, events) in ready.into_iter().take(2).enumerate() {
             let Some(pipe) = pipes[stream].as_ref().filter(|_| events != 0) else { continue };
             match rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut buffer)) {
-                Ok(n) if n > 0 => output(stream == 1, &buffer[..n]),
+                Ok(n) if n > 0 && news(News::Output(stream == 1, &buffer[..n])) => {}
                 _ => pipes[stream] = None,
             }
         }

@@ -5,12 +5,14 @@
 
 use super::BUFFER;
 use super::header::{self, BLOCK};
-use crate::error::{Kind, Result, fail_with};
+use crate::error::Result;
 use anyhow::Context;
 use std::io::{BufReader, Cursor, Read};
 
 /// The largest zstd window that is accepted, as a power of two: 128 MiB, what `zstd -d` itself allows.
 const ZSTD_WINDOW_LOG: u32 = 27;
+/// The most memory that xz may ask for, in KiB: the same window (`xz -9` needs half of it) and its other tables.
+const XZ_MEMORY: u32 = (128 + 1) << 10;
 /// How many leading bytes tell the form.
 const MAGIC: usize = 6;
 
@@ -36,7 +38,8 @@ fn form(first: &[u8]) -> Form {
     }
 }
 
-/// A reader of what `reader` holds, decompressed: gzip (all members), zstd, or plain bytes as they are.
+/// A reader of what `reader` holds, decompressed: gzip, bzip2 (all members), xz (all streams), zstd (all frames), or plain
+/// bytes as they are.
 pub fn decoder<'a>(mut reader: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
     let mut first = Vec::with_capacity(MAGIC);
     reader.by_ref().take(MAGIC as u64).read_to_end(&mut first).context("cannot read the archive")?;
@@ -53,38 +56,40 @@ pub fn decoder<'a>(mut reader: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
             decoder.window_log_max(ZSTD_WINDOW_LOG).context("cannot limit zstd's window")?;
             Ok(Box::new(decoder))
         }
-        Form::Xz | Form::Bzip2 => {
-            let name = if form == Form::Xz { "xz" } else { "bzip2" };
-            Err(fail_with(
-                Kind::User,
-                format!("the archive is compressed with {name}, which is not supported"),
-                "Compress it with gzip or zstd, or use COPY to take the file as it is.",
-            ))
+        Form::Xz => {
+            let buffered = BufReader::with_capacity(BUFFER, whole);
+            Ok(Box::new(lzma_rust2::XzReader::new_mem_limit(buffered, true, XZ_MEMORY)))
+        }
+        Form::Bzip2 => {
+            let buffered = BufReader::with_capacity(BUFFER, whole);
+            Ok(Box::new(bzip2::bufread::MultiBzDecoder::new(buffered)))
         }
     }
 }
 
-/// Whether a file that begins with `first` is a tar archive, compressed or not; give some 64 KiB if there are so many.
-///
-/// For xz and bzip2, which cannot be looked into, the answer is yes: [`decoder`] then says what to do.
+/// Whether these first bytes are those of a compressed form.
+pub fn is_compressed(first: &[u8]) -> bool {
+    form(first) != Form::Plain
+}
+
+/// So much of a file shows what it is, in bytes: bzip2's first block, at most 900 kB, comes as a whole or not at all.
+pub const SNIFF: u64 = 1 << 20;
+
+/// Whether a file that begins with `first` is a tar archive, compressed or not; give [`SNIFF`] bytes if there are so many.
 pub fn is_tar_archive(first: &[u8]) -> bool {
     let mut block = [0; BLOCK];
-    match form(first) {
-        Form::Xz | Form::Bzip2 => return true,
-        Form::Plain | Form::Gzip | Form::Zstd => {
-            let Ok(mut decoder) = decoder(first) else { return false };
-            if decoder.read_exact(&mut block).is_err() {
-                return false;
-            }
-        }
-    }
-    block.iter().any(|b| *b != 0) && header::checksum_fits(&block)
+    let first_block = decoder(first).map(|mut decoder| decoder.read_exact(&mut block));
+    matches!(first_block, Ok(Ok(()))) && block.iter().any(|b| *b != 0) && header::checksum_fits(&block)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
+
+    /// What `xz` and `bzip2` make of `x` and a line feed.
+    const XZ: &[u8] = include_bytes!("testdata/x.xz");
+    const BZIP2: &[u8] = include_bytes!("testdata/x.bz2");
 
     fn gzip(data: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -105,8 +110,30 @@ mod tests {
         assert_eq!(read(&[gzip(b"two "), gzip(b"members")].concat()).unwrap(), b"two members");
         assert_eq!(read(&zstd::encode_all(&b"zstd"[..], 1).unwrap()).unwrap(), b"zstd");
         assert!(read(&gzip(b"cut off")[..15]).is_err());
-        assert!(decoder(&b"\xfd7zXZ\0\0"[..]).err().unwrap().to_string().contains("xz"));
-        assert!(decoder(&b"BZh9"[..]).err().unwrap().to_string().contains("bzip2"));
+        assert_eq!(read(&[XZ, XZ].concat()).unwrap(), b"x\nx\n");
+        assert_eq!(read(&[BZIP2, BZIP2].concat()).unwrap(), b"x\nx\n");
+        let frames = [zstd::encode_all(&b"two "[..], 1).unwrap(), zstd::encode_all(&b"frames"[..], 1).unwrap()];
+        assert_eq!(read(&frames.concat()).unwrap(), b"two frames");
+        for cut in [&XZ[..40], &BZIP2[..30], &[b"BZh9", &[7; 60][..]].concat(), &[&XZ[..8], &[7; 60]].concat()] {
+            assert!(read(cut).is_err());
+        }
+    }
+
+    #[test]
+    fn a_huge_window_is_refused() {
+        // A frame header (RFC 8878 3.1.1.1) with a window of 2^41 bytes.
+        let zstd = [&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf8][..], &[0; 64]].concat();
+        assert!(read(&zstd).is_err());
+        // An xz block header (file format 3.1) whose dictionary has 4 GiB; the checksum is made to fit.
+        let mut xz = XZ.to_vec();
+        let size = (usize::from(xz[12]) + 1) * 4;
+        assert_eq!(xz[14..16], [0x21, 1], "the filter is LZMA2");
+        xz[16] = 40;
+        let mut crc = flate2::Crc::new();
+        crc.update(&xz[12..12 + size - 4]);
+        xz[12 + size - 4..12 + size].copy_from_slice(&crc.sum().to_le_bytes());
+        let error = read(&xz).unwrap_err().to_string();
+        assert!(error.contains("memory"), "{error}");
     }
 
     #[test]
@@ -117,7 +144,9 @@ mod tests {
         assert!(is_tar_archive(&block));
         assert!(is_tar_archive(&gzip(&block)));
         assert!(is_tar_archive(&zstd::encode_all(&block[..], 1).unwrap()));
-        assert!(!is_tar_archive(&gzip(b"just text")));
+        assert!(is_tar_archive(include_bytes!("testdata/tar.xz")));
+        assert!(is_tar_archive(include_bytes!("testdata/tar.bz2")));
+        assert!(!is_tar_archive(&gzip(b"just text")) && !is_tar_archive(XZ) && !is_tar_archive(BZIP2));
         assert!(!is_tar_archive(&[0; 4096]));
         assert!(!is_tar_archive(b"#!/bin/sh"));
     }

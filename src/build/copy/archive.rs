@@ -10,13 +10,10 @@ use crate::error::Result;
 use crate::layer::{compress, plain};
 use crate::sys::path::Root;
 
-/// So much of a file is looked at: enough for a compressed first header.
-const SNIFF: u64 = 64 * 1024;
-
 /// If `file` is a tar archive, compressed or not, a reader of all its bytes.
 pub fn archive(file: File) -> io::Result<Option<impl Read>> {
     let mut first = Vec::new();
-    (&file).take(SNIFF).read_to_end(&mut first)?;
+    (&file).take(compress::SNIFF).read_to_end(&mut first)?;
     Ok(compress::is_tar_archive(&first).then(|| io::Cursor::new(first).chain(file)))
 }
 

@@ -4,8 +4,8 @@
 //! that this process sees, so inside a user namespace they are the container's. The top directory itself has no entry, as
 //! with Docker. Nothing in the tree is changed.
 
+use super::entry::{EntryKind, Xattrs};
 use super::meta::{self, os};
-use super::reader::{EntryKind, Xattrs};
 use super::writer::{Head, TarWriter};
 use super::{LayerInfo, MAX_PATH, OPAQUE_NAME, OPAQUE_XATTR, WHITEOUT_PREFIX, WHITEOUT_XATTR};
 use crate::error::{Kind, Result, fail};

@@ -4,8 +4,9 @@
 //! new, metadata goes onto what was just made. Whiteouts become markers in the layer's own directories; they never delete
 //! anything. Device nodes cannot be made in a user namespace: they are left out, with a warning.
 
+use super::entry::{Entry, EntryKind};
 use super::meta::{self, Warnings, os};
-use super::reader::{Entry, EntryKind, TarReader};
+use super::reader::TarReader;
 use super::recipe::{Aside, Recorder};
 use super::{LayerInfo, MAX_TAR, OPAQUE_NAME, OPAQUE_XATTR, WHITEOUT_PREFIX};
 use crate::error::{Kind, Result, fail};
@@ -137,12 +138,12 @@ impl<R: Read> Extractor<'_, '_, R> {
         let made =
             self.replacing(parent, name, entry, || fs::openat(parent, os(name), flags, Mode::RUSR | Mode::WUSR))?;
         let mut file = File::from(made);
-        if let Some(reference) = self.reader.refer(path)? {
+        if let Some(reference) = self.reader.refer(path, entry.sparse.as_ref())? {
             let inode = fs::fstat(&file).with_context(|| cannot(entry))?.st_ino;
             self.aside.note(inode, reference);
         }
         meta::write_content(&mut self.reader, &mut file, entry)?;
-        self.content_size += entry.size;
+        self.content_size += entry.file_size();
         meta::apply_owner_and_xattrs(file.as_fd(), entry, (entry.uid, entry.gid), &mut self.warnings)?;
         meta::apply_mode_and_time(file.as_fd(), entry.mode, entry.mtime).with_context(|| cannot(entry))
     }

@@ -3,7 +3,8 @@
 //! Metadata goes only onto a descriptor of the very inode just made, or onto a name without following it: a path could
 //! have become a link meanwhile (CVE-2026-33056, CVE-2021-32760).
 
-use super::reader::{Entry, TarReader};
+use super::entry::Entry;
+use super::reader::TarReader;
 use super::{MAX_DEPTH, MAX_NAME, MAX_PATH};
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::sys::{path, xattr};
@@ -12,7 +13,7 @@ use rustix::fs::{self, AtFlags, Gid, Mode, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 
@@ -98,15 +99,25 @@ pub fn link_target(entry: &Entry) -> Result<&OsStr> {
     Ok(os(&entry.link))
 }
 
-/// Copies the content of the current entry into a file.
+/// Copies the content of the current entry into a new file; what is between the parts of a sparse one becomes holes.
 pub fn write_content<R: Read>(reader: &mut TarReader<'_, R>, file: &mut File, entry: &Entry) -> Result<()> {
-    loop {
-        let chunk = reader.content()?;
-        if chunk.is_empty() {
-            return Ok(());
+    let what = || format!("cannot write {:?}", entry.shown());
+    let whole = [(0, entry.size)];
+    for (offset, length) in entry.sparse.as_ref().map_or(&whole[..], |sparse| &sparse.pieces) {
+        if *offset > 0 {
+            file.seek(SeekFrom::Start(*offset)).with_context(what)?;
         }
-        file.write_all(chunk).with_context(|| format!("cannot write {:?}", entry.shown()))?;
+        let mut left = *length;
+        while left > 0 {
+            let chunk = reader.content_at_most(left)?;
+            file.write_all(chunk).with_context(what)?;
+            left -= chunk.len() as u64;
+        }
     }
+    if let Some(sparse) = &entry.sparse {
+        file.set_len(sparse.size).with_context(what)?;
+    }
+    Ok(())
 }
 
 /// Gives an open file or directory its owner and attributes (in this order: a change of owner drops capabilities).

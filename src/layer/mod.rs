@@ -9,13 +9,16 @@
 
 pub mod compress;
 pub mod diff;
+mod entry;
 pub mod extract;
 mod header;
+pub mod members;
 mod meta;
 mod pax;
 pub mod plain;
 mod reader;
 pub mod recipe;
+mod sparse;
 mod writer;
 
 use crate::image::digest::DiffId;

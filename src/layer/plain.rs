@@ -4,8 +4,9 @@
 //! what exists is replaced or, if both are directories, kept.
 
 use super::MAX_TAR;
+use super::entry::{Entry, EntryKind};
 use super::meta::{self, Warnings, os};
-use super::reader::{Entry, EntryKind, TarReader};
+use super::reader::TarReader;
 use crate::error::{Kind, Result, fail};
 use crate::sys::path::{Root, open_dir_at, remove_tree};
 use anyhow::Context;
@@ -21,7 +22,7 @@ use std::rc::Rc;
 /// replaces the owners in the archive. Returns what was left out, for the person.
 pub fn unpack_into(tar: impl Read, dest: &Root, dest_path: &Path, owner: Option<(u32, u32)>) -> Result<Vec<String>> {
     let mut work = Unpacker {
-        reader: TarReader::new(tar, MAX_TAR, None),
+        reader: TarReader::without_digest(tar, MAX_TAR),
         dest,
         base: dest_path,
         owner,
@@ -149,7 +150,7 @@ impl<R: Read> Unpacker<'_, R> {
     }
 
     fn finish(mut self) -> Result<Vec<String>> {
-        self.reader.finish()?;
+        self.reader.drain()?;
         // Inner ones first: an outer one may close the way. The last entry for a directory counts.
         self.directories.reverse();
         self.directories.sort_by(|a, b| b.0.cmp(&a.0));

@@ -4,79 +4,23 @@
 //! such a difference smuggles files past whoever looked at it with the other program (CVE-2025-62518, CVE-2026-33055).
 //! This module touches no file system; it hashes the stream and feeds the recipe as it goes.
 
+use super::entry::{Entry, Extension, check_global, header_number, malformed};
 use super::header::{self, BLOCK, Block};
-use super::pax;
 use super::recipe::Recorder;
+use super::sparse::{self, Form, MapReader, Sparse};
 use super::{BUFFER, MAX_ENTRIES, MAX_EXTENSION};
-use crate::error::{Kind, Result, fail, fail_with};
+use crate::error::{Kind, Result, fail};
 use crate::image::digest::{Digest, Hasher};
 use anyhow::Context;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 
-/// What an entry makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKind {
-    File,
-    Hardlink,
-    Symlink,
-    CharDevice,
-    BlockDevice,
-    Directory,
-    Fifo,
-}
-
-/// Names of extended attributes with their values.
-pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// One entry, with what all its headers say put together.
-#[derive(Debug)]
-pub struct Entry {
-    pub kind: EntryKind,
-    /// As written, not yet checked for `..`.
-    pub path: Vec<u8>,
-    /// Target of a link.
-    pub link: Vec<u8>,
-    /// Permission bits with set-id and sticky.
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    /// Bytes of content; 0 for all but files.
-    pub size: u64,
-    /// Seconds and nanoseconds since 1970.
-    pub mtime: (i64, u32),
-    /// Name and value of each extended attribute, unfiltered.
-    pub xattrs: Xattrs,
-}
-
-impl Entry {
-    /// The path for messages, which quote and escape it (`{:?}`).
-    pub fn shown(&self) -> String {
-        String::from_utf8_lossy(&self.path).into_owned()
-    }
-}
-
-/// What the extension headers before an entry say.
-#[derive(Default)]
-struct Extension {
-    pax: bool,
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    gnu_path: Option<Vec<u8>>,
-    gnu_link: Option<Vec<u8>>,
-    size: Option<u64>,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    mtime: Option<(i64, u32)>,
-    xattrs: Xattrs,
-}
-
-/// The stream behind a buffer, with its hash.
+/// The stream behind a buffer, with its hash if one is wanted.
 struct Source<R> {
     inner: R,
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
-    hasher: Hasher,
+    hasher: Option<Hasher>,
     taken: u64,
     max: u64,
 }
@@ -92,7 +36,9 @@ impl<R: Read> Source<R> {
                     other => break other.context("cannot read the archive")?,
                 }
             };
-            self.hasher.update(&self.buffer[..self.end]);
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update(&self.buffer[..self.end]);
+            }
         }
         let count = ((self.end - self.start) as u64).min(want) as usize;
         let from = self.start;
@@ -128,6 +74,8 @@ pub struct TarReader<'a, R> {
     content: u64,
     padding: usize,
     entries: u64,
+    /// Bytes of all holes: a file system may not have room for them once they are filled, and other readers fill them.
+    holes: u64,
     /// Whether the recipe already refers to the current content rather than holding it.
     referred: bool,
 }
@@ -136,8 +84,15 @@ impl<'a, R: Read> TarReader<'a, R> {
     /// Reads from `inner` at most `max` bytes; what is not file content goes to the recorder.
     pub fn new(inner: R, max: u64, recorder: Option<Recorder<'a>>) -> Self {
         let buffer = vec![0; BUFFER].into_boxed_slice();
-        let source = Source { inner, buffer, start: 0, end: 0, hasher: Hasher::default(), taken: 0, max };
-        TarReader { source, recorder, content: 0, padding: 0, entries: 0, referred: false }
+        let source = Source { inner, buffer, start: 0, end: 0, hasher: Some(Hasher::default()), taken: 0, max };
+        TarReader { source, recorder, content: 0, padding: 0, entries: 0, holes: 0, referred: false }
+    }
+
+    /// Reads a stream whose digest nobody asks for: [`TarReader::drain`] takes the place of [`TarReader::finish`].
+    pub fn without_digest(inner: R, max: u64) -> Self {
+        let mut reader = TarReader::new(inner, max, None);
+        reader.source.hasher = None;
+        reader
     }
 
     /// How many entries were read.
@@ -179,10 +134,11 @@ impl<'a, R: Read> TarReader<'a, R> {
                         return Err(fail(Kind::User, format!("the archive has more than {MAX_ENTRIES} entries")));
                     }
                     let place = self.place();
-                    let entry = extension.complete(&block, kind, size).with_context(|| place)?;
+                    let (mut entry, form) = extension.complete(&block, kind, size).with_context(|| place.clone())?;
                     self.content = entry.size;
                     self.padding = header::padding(entry.size);
                     self.referred = false;
+                    self.read_map(&block, form, &mut entry).context(place)?;
                     return Ok(Some(entry));
                 }
             }
@@ -192,10 +148,15 @@ impl<'a, R: Read> TarReader<'a, R> {
 
     /// The next piece of the current entry's content; empty when all was read.
     pub fn content(&mut self) -> Result<&[u8]> {
-        if self.content == 0 {
+        self.content_at_most(u64::MAX)
+    }
+
+    /// The same, and no more than `want` bytes of it.
+    pub fn content_at_most(&mut self, want: u64) -> Result<&[u8]> {
+        if self.content == 0 || want == 0 {
             return Ok(&[]);
         }
-        let chunk = self.source.chunk(self.content)?;
+        let chunk = self.source.chunk(self.content.min(want))?;
         if chunk.is_empty() {
             return Err(truncated());
         }
@@ -206,32 +167,92 @@ impl<'a, R: Read> TarReader<'a, R> {
         Ok(chunk)
     }
 
-    /// Lets the recipe refer to `path` of the tree, where the caller stores the content that follows. Returns the
-    /// number of that reference.
-    pub fn refer(&mut self, path: &[u8]) -> Result<Option<u64>> {
+    /// Lets the recipe refer to `path` of the tree, where the caller stores the content that follows, with holes if the
+    /// entry has them. Returns the number of that reference.
+    pub fn refer(&mut self, path: &[u8], sparse: Option<&Sparse>) -> Result<Option<u64>> {
         if self.content == 0 {
             return Ok(None);
         }
         let Some(recorder) = &mut self.recorder else { return Ok(None) };
         self.referred = true;
-        recorder.file(path, self.content).map(Some)
+        let number = match sparse {
+            None => recorder.file(path, self.content)?,
+            Some(sparse) => recorder.sparse_file(path, sparse)?,
+        };
+        Ok(Some(number))
     }
 
     /// Reads the stream to its very end and gives its digest and size: they cover what follows the archive's end mark.
     pub fn finish(mut self) -> Result<(Digest, u64)> {
+        self.drain()?;
+        if let Some(recorder) = self.recorder {
+            recorder.finish()?;
+        }
+        Ok(self.source.hasher.expect("a reader without digest is drained").finish())
+    }
+
+    /// Reads the stream to its very end.
+    pub fn drain(&mut self) -> Result<()> {
         loop {
             let chunk = self.source.chunk(u64::MAX)?;
             if chunk.is_empty() {
-                break;
+                return Ok(());
             }
             if let Some(recorder) = &mut self.recorder {
                 recorder.raw(chunk)?;
             }
         }
-        if let Some(recorder) = self.recorder {
-            recorder.finish()?;
+    }
+
+    /// Completes the map of a sparse file, whose bytes stand between its header and its content.
+    fn read_map(&mut self, block: &Block, form: Form, entry: &mut Entry) -> Result<()> {
+        let sparse = match form {
+            Form::None if block[header::KIND] == b'S' => {
+                let (mut sparse, mut more) = Sparse::old(block)?;
+                while more {
+                    more = sparse.old_more(&self.raw_block()?.ok_or_else(truncated)?)?;
+                }
+                sparse
+            }
+            Form::None => return Ok(()),
+            Form::Known(sparse) => sparse,
+            Form::MapInContent { size } => {
+                let mut map = MapReader::default();
+                let pieces = loop {
+                    if self.content < sparse::MAP_BLOCK {
+                        return Err(sparse::wrong("its map is incomplete"));
+                    }
+                    let mut block = [0; BLOCK];
+                    let mut filled = 0;
+                    while filled < BLOCK {
+                        let chunk = self.content_at_most((BLOCK - filled) as u64)?;
+                        block[filled..filled + chunk.len()].copy_from_slice(chunk);
+                        filled += chunk.len();
+                    }
+                    if let Some(pieces) = map.take(&block)? {
+                        break pieces;
+                    }
+                };
+                Sparse { size, pieces }
+            }
+        };
+        entry.size = self.content;
+        sparse.check(entry.size)?;
+        self.holes = self.holes.saturating_add(sparse.size - entry.size);
+        if self.holes.saturating_add(self.source.taken) > self.source.max {
+            let max = self.source.max;
+            return Err(fail(
+                Kind::User,
+                format!("the archive's sparse files are larger than the {max} bytes allowed"),
+            ));
         }
-        Ok(self.source.hasher.finish())
+        entry.sparse = Some(sparse);
+        Ok(())
+    }
+
+    /// Bytes of the stream up to here.
+    pub fn position(&self) -> u64 {
+        self.source.taken
     }
 
     fn place(&self) -> String {
@@ -294,8 +315,23 @@ impl<'a, R: Read> TarReader<'a, R> {
     }
 }
 
-fn malformed(why: &str) -> anyhow::Error {
-    fail(Kind::User, why.to_owned())
+impl<R: Read + Seek> TarReader<'_, R> {
+    /// Passes over the current entry's content without reading it. The caller knows that the stream is that long. Not for
+    /// readers with a digest or a recipe, which must see every byte.
+    pub fn seek_over_content(&mut self) -> Result<()> {
+        let buffered = (self.source.end - self.source.start) as u64;
+        let beyond = self.content.saturating_sub(buffered);
+        if beyond > 0 {
+            let by = i64::try_from(beyond).ok().context("cannot read the archive")?;
+            self.source.inner.seek(SeekFrom::Current(by)).context("cannot read the archive")?;
+            self.source.start = self.source.end;
+        } else {
+            self.source.start += self.content as usize;
+        }
+        self.source.taken += self.content;
+        self.content = 0;
+        Ok(())
+    }
 }
 
 fn truncated() -> anyhow::Error {
@@ -307,145 +343,6 @@ fn until_nul(mut body: Vec<u8>) -> Vec<u8> {
         body.truncate(end);
     }
     body
-}
-
-fn header_number(block: &Block, at: header::Field, what: &str) -> Result<u64> {
-    let value = header::number(header::field(block, at)).and_then(|n| u64::try_from(n).ok());
-    value.ok_or_else(|| malformed(&format!("the {what} in a header is not a number from 0 on")))
-}
-
-fn header_id(block: &Block, at: header::Field, what: &str) -> Result<u32> {
-    // The highest number means "none" to chown and cannot be an id.
-    let id = u32::try_from(header_number(block, at, what)?).ok().filter(|id| *id != u32::MAX);
-    id.ok_or_else(|| malformed(&format!("the {what} in a header is too large")))
-}
-
-impl Extension {
-    /// Reads PAX records: `length key=value\n`, the length counting itself.
-    fn take_pax(&mut self, body: &[u8]) -> Result<()> {
-        if std::mem::replace(&mut self.pax, true) {
-            return Err(malformed("two PAX headers before one entry"));
-        }
-        pax::for_each_record(body, |key, value| self.take_record(key, value))
-    }
-
-    fn take_record(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let text = || std::str::from_utf8(value).ok();
-        let bad = || malformed(&format!("PAX record {:?} has a wrong value", String::from_utf8_lossy(key)));
-        let bytes = || (!value.is_empty()).then(|| value.to_vec());
-        let id = || text()?.parse::<u32>().ok().filter(|id| *id != u32::MAX);
-        match key {
-            b"path" => self.path = bytes(),
-            b"linkpath" => self.link = bytes(),
-            // An empty value takes an earlier record back.
-            b"size" if value.is_empty() => self.size = None,
-            b"uid" if value.is_empty() => self.uid = None,
-            b"gid" if value.is_empty() => self.gid = None,
-            b"mtime" if value.is_empty() => self.mtime = None,
-            b"size" => {
-                // Only digits: `parse` would take a plus sign.
-                let digits = value.iter().all(u8::is_ascii_digit);
-                self.size = Some(text().filter(|_| digits).and_then(|t| t.parse().ok()).ok_or_else(bad)?);
-            }
-            b"uid" => self.uid = Some(id().ok_or_else(bad)?),
-            b"gid" => self.gid = Some(id().ok_or_else(bad)?),
-            b"mtime" => self.mtime = Some(text().and_then(pax::parse_time).ok_or_else(bad)?),
-            _ => {
-                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.xattrs.push((name.to_vec(), value.to_vec()));
-                } else if key.starts_with(b"GNU.sparse.") {
-                    return Err(sparse());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn complete(self, block: &Block, flag: u8, header_size: u64) -> Result<Entry> {
-        let kind = match flag {
-            b'0' | 0 | b'7' => EntryKind::File,
-            b'1' => EntryKind::Hardlink,
-            b'2' => EntryKind::Symlink,
-            b'3' => EntryKind::CharDevice,
-            b'4' => EntryKind::BlockDevice,
-            b'5' => EntryKind::Directory,
-            b'6' => EntryKind::Fifo,
-            b'S' => return Err(sparse()),
-            other => return Err(malformed(&format!("an entry of unknown type {:?}", char::from(other)))),
-        };
-        let size = match self.size {
-            // Programs put 0 into a header whose number does not fit.
-            Some(pax) if header_size != 0 && header_size != pax => {
-                return Err(malformed(&format!("two sizes for one entry, {header_size} and {pax}")));
-            }
-            Some(pax) => pax,
-            None => header_size,
-        };
-        let path = agree(self.path, self.gnu_path, || header_path(block))?;
-        let link = agree(self.link, self.gnu_link, || header::text(block, header::LINK).to_vec())?;
-        // Before POSIX a directory was a file whose name ends in a slash.
-        let old_directory = kind == EntryKind::File && flag != b'7' && size == 0 && path.ends_with(b"/");
-        let kind = if old_directory { EntryKind::Directory } else { kind };
-        if kind != EntryKind::File && size != 0 {
-            return Err(malformed(&format!(
-                "content behind an entry that is no file: {:?}",
-                String::from_utf8_lossy(&path)
-            )));
-        }
-        let header_time = || header::number(header::field(block, header::MTIME)).unwrap_or(0);
-        Ok(Entry {
-            kind,
-            path,
-            link,
-            mode: (header_number(block, header::MODE, "mode")? & 0o7777) as u32,
-            uid: self.uid.map_or_else(|| header_id(block, header::UID, "user id"), Ok)?,
-            gid: self.gid.map_or_else(|| header_id(block, header::GID, "group id"), Ok)?,
-            size,
-            mtime: self.mtime.unwrap_or_else(|| (header_time(), 0)),
-            xattrs: self.xattrs,
-        })
-    }
-}
-
-/// One name of those that PAX, GNU and the plain header give; the first two must not differ.
-fn agree(pax: Option<Vec<u8>>, gnu: Option<Vec<u8>>, plain: impl FnOnce() -> Vec<u8>) -> Result<Vec<u8>> {
-    match (pax, gnu) {
-        (Some(pax), Some(gnu)) if pax != gnu => Err(malformed("PAX and GNU extensions give an entry two names")),
-        (Some(name), _) | (None, Some(name)) => Ok(name),
-        (None, None) => Ok(plain()),
-    }
-}
-
-fn header_path(block: &Block) -> Vec<u8> {
-    let name = header::text(block, header::NAME);
-    // GNU's own magic (`ustar` and blanks) has times where POSIX has the prefix.
-    if header::field(block, header::MAGIC) != header::USTAR {
-        return name.to_vec();
-    }
-    let mut prefix = header::text(block, header::PREFIX);
-    if &block[508..] == b"tar\0" {
-        // Schilling's star keeps two times behind a prefix of 131 bytes.
-        prefix = &prefix[..prefix.len().min(131)];
-    }
-    if prefix.is_empty() {
-        return name.to_vec();
-    }
-    [prefix, b"/", name].concat()
-}
-
-fn sparse() -> anyhow::Error {
-    fail_with(
-        Kind::User,
-        "the archive has a sparse file",
-        "Layers have no sparse files; make the archive without `--sparse`.",
-    )
-}
-
-fn check_global(body: &[u8]) -> Result<()> {
-    pax::for_each_record(body, |key, _| match key {
-        b"comment" => Ok(()),
-        other => Err(malformed(&format!("a global PAX header sets {:?}", String::from_utf8_lossy(other)))),
-    })
 }
 
 #[cfg(test)]
@@ -493,7 +390,8 @@ mod tests {
             ("plus size", [pax(b'x', b"11 size=+1\n"), file.clone(), zero.clone()].concat()),
             ("global path", [pax(b'g', b"9 path=p\n"), file.clone()].concat()),
             ("link with content", [block(b'2', b"l", 5), zero.clone()].concat()),
-            ("sparse", block(b'S', b"s", 0)),
+            ("sparse without parts", [block(b'S', b"s", 512), vec![0; BLOCK]].concat()),
+            ("sparse link", [pax(b'x', b"21 GNU.sparse.size=9\n"), block(b'2', b"s", 0)].concat()),
             ("unknown", block(b'V', b"s", 0)),
             ("one zero block", [zero.clone(), file.clone()].concat()),
             ("truncated", file[..100].to_vec()),

@@ -4,10 +4,12 @@
 //! hundred bytes an entry, and compresses to a few dozen. Compression is the caller's. A file that a later entry of the
 //! same tar replaces is kept aside, under the number of its reference (see [`Aside`]).
 //!
-//! Format: the magic line, then segments. `R` length(u32) bytes · `F` path length(u16) size(u64) path · `E`, the end.
-//! Numbers are little-endian.
+//! Format: the magic line, then segments. `R` length(u32) bytes · `F` path length(u16) size(u64) path, all of a file ·
+//! `S` the same for a file with holes, whose parts follow: `P` offset(u64) length(u64) · `E`, the end. Numbers are
+//! little-endian.
 
 use super::BUFFER;
+use super::sparse::Sparse;
 use crate::error::{Kind, Result, fail};
 use crate::sys::path::{self, Root};
 use anyhow::Context;
@@ -15,10 +17,10 @@ use rustix::fs::{Mode, OFlags};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::PathBuf;
 
 const MAGIC: &[u8] = b"dhow-recipe 1\n";
 /// Raw bytes are written in segments of at most this.
@@ -53,8 +55,23 @@ impl<'a> Recorder<'a> {
 
     /// The content of the file `path`, of `size` bytes, comes here. Returns the number of this reference.
     pub fn file(&mut self, path: &[u8], size: u64) -> Result<u64> {
+        self.reference(b'F', path, size)
+    }
+
+    /// The parts of the file `path` come here, one after the other. Returns the number of this reference.
+    pub fn sparse_file(&mut self, path: &[u8], sparse: &Sparse) -> Result<u64> {
+        let number = self.reference(b'S', path, sparse.size)?;
+        for (offset, length) in sparse.pieces.iter().filter(|(_, length)| *length > 0) {
+            self.write(b"P")?;
+            self.write(&offset.to_le_bytes())?;
+            self.write(&length.to_le_bytes())?;
+        }
+        Ok(number)
+    }
+
+    fn reference(&mut self, tag: u8, path: &[u8], size: u64) -> Result<u64> {
         self.flush()?;
-        let mut segment = vec![b'F'];
+        let mut segment = vec![tag];
         let length = u16::try_from(path.len()).expect("paths are checked to be at most 4095 bytes");
         segment.extend_from_slice(&length.to_le_bytes());
         segment.extend_from_slice(&size.to_le_bytes());
@@ -135,6 +152,7 @@ pub fn replay(mut recipe: impl Read, tree: &Root, aside: Option<&Root>, out: &mu
     };
     let mut buffer = vec![0; BUFFER];
     let mut number = 0u64;
+    let mut current = None;
     loop {
         let mut tag = [0];
         read_exact(&mut recipe, &mut tag)?;
@@ -145,7 +163,7 @@ pub fn replay(mut recipe: impl Read, tree: &Root, aside: Option<&Root>, out: &mu
                 read_exact(&mut recipe, raw)?;
                 out.write_all(raw).context("cannot write the layer's tar")?;
             }
-            b'F' => {
+            tag @ (b'F' | b'S') => {
                 let length = u16::from_le_bytes(read_array(&mut recipe)?);
                 let size = u64::from_le_bytes(read_array(&mut recipe)?);
                 let mut path = vec![0; length.into()];
@@ -155,8 +173,19 @@ pub fn replay(mut recipe: impl Read, tree: &Root, aside: Option<&Root>, out: &mu
                     Some(dir) if replaced.contains(&key) => (dir, key),
                     _ => (tree, OsString::from_vec(path)),
                 };
-                copy_file(root, Path::new(&path), size, &mut buffer, out)?;
+                let mut file = Source::open(root, path.into(), size)?;
+                if tag == b'F' {
+                    file.copy(size, &mut buffer, out)?;
+                }
+                current = Some(file);
                 number += 1;
+            }
+            b'P' => {
+                let offset = u64::from_le_bytes(read_array(&mut recipe)?);
+                let length = u64::from_le_bytes(read_array(&mut recipe)?);
+                let file = current.as_mut().ok_or_else(|| damaged("a part belongs to no file"))?;
+                file.seek(offset)?;
+                file.copy(length, &mut buffer, out)?;
             }
             b'E' => return out.flush().context("cannot write the layer's tar"),
             _ => return Err(damaged("it has an unknown segment")),
@@ -164,25 +193,46 @@ pub fn replay(mut recipe: impl Read, tree: &Root, aside: Option<&Root>, out: &mu
     }
 }
 
-fn copy_file(root: &Root, path: &Path, size: u64, buffer: &mut [u8], out: &mut dyn Write) -> Result<()> {
-    let what = || format!("cannot read {path:?} of the layer");
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let mut file = File::from(root.open_at(path, flags, Mode::empty()).with_context(what)?);
-    let meta = file.metadata().with_context(what)?;
-    if !meta.is_file() || meta.len() != size {
-        return Err(fail(Kind::System, format!("{path:?} of the layer is no longer a file of {size} bytes")));
-    }
-    let mut left = size;
-    while left > 0 {
-        let want = left.min(buffer.len() as u64) as usize;
-        let count = file.read(&mut buffer[..want]).with_context(what)?;
-        if count == 0 {
-            return Err(fail(Kind::System, format!("{path:?} of the layer became shorter while it was read")));
+/// A file of the tree that is copied from.
+struct Source {
+    file: File,
+    path: PathBuf,
+}
+
+impl Source {
+    /// Opens a file that must have this size.
+    fn open(root: &Root, path: PathBuf, size: u64) -> Result<Source> {
+        let what = || format!("cannot read {path:?} of the layer");
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = File::from(root.open_at(&path, flags, Mode::empty()).with_context(what)?);
+        let meta = file.metadata().with_context(what)?;
+        if !meta.is_file() || meta.len() != size {
+            return Err(fail(Kind::System, format!("{path:?} of the layer is no longer a file of {size} bytes")));
         }
-        out.write_all(&buffer[..count]).context("cannot write the layer's tar")?;
-        left -= count as u64;
+        Ok(Source { file, path })
     }
-    Ok(())
+
+    fn seek(&mut self, offset: u64) -> Result<()> {
+        let done = self.file.seek(SeekFrom::Start(offset));
+        done.map(drop).with_context(|| format!("cannot read {:?} of the layer", self.path))
+    }
+
+    /// Copies the next `size` bytes.
+    fn copy(&mut self, size: u64, buffer: &mut [u8], out: &mut dyn Write) -> Result<()> {
+        let path = &self.path;
+        let mut left = size;
+        while left > 0 {
+            let want = left.min(buffer.len() as u64) as usize;
+            let read = self.file.read(&mut buffer[..want]);
+            let count = read.with_context(|| format!("cannot read {path:?} of the layer"))?;
+            if count == 0 {
+                return Err(fail(Kind::System, format!("{path:?} of the layer became shorter while it was read")));
+            }
+            out.write_all(&buffer[..count]).context("cannot write the layer's tar")?;
+            left -= count as u64;
+        }
+        Ok(())
+    }
 }
 
 fn read_exact(from: &mut impl Read, buffer: &mut [u8]) -> Result<()> {

@@ -3,9 +3,9 @@
 //! The same entries give the same bytes on every machine; nothing of the host (names of users, device numbers) gets in.
 
 use super::BUFFER;
+use super::entry::EntryKind;
 use super::header::{self, BLOCK, Block};
 use super::pax;
-use super::reader::EntryKind;
 use crate::error::{Kind, Result, fail};
 use anyhow::Context;
 use std::io::{Read, Write};
@@ -195,7 +195,8 @@ fn put_numbers(block: &mut Block, head: &Head<'_>, pax: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reader::{Entry, TarReader};
+    use super::super::entry::Entry;
+    use super::super::reader::TarReader;
     use super::*;
 
     fn round(head: &Head<'_>) -> (Entry, usize) {

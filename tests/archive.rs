@@ -3,12 +3,11 @@
 use crate::support::{Output, Sandbox, fixtures, lacks};
 use std::fs;
 
-/// Loads the image `base` from an archive that dhow did not write, and names it.
+/// Loads the image `base` from an archive that dhow did not write. Gives its id.
 fn base(sb: &Sandbox) -> String {
-    let out = sb.dhow(["load", "-i"]).arg(fixtures::base_archive()).ok().has("Loaded image: ");
-    let id = out.text().trim_start_matches("Loaded image: ").to_owned();
-    sb.dhow(["tag", &id, "base"]).ok();
-    id
+    let out = sb.dhow(["load", "-i"]).arg(fixtures::base_archive()).ok();
+    assert_eq!(out.text(), "Loaded image: localhost/base:latest");
+    sb.dhow(["inspect", "--format", "{{.Id}}", "base"]).ok().text().to_owned()
 }
 
 /// A tar of these members. Names are put in as they are, however wrong.
@@ -62,9 +61,14 @@ fn another_tool_reads_what_save_writes() {
     base(&sb);
     sb.dhow(["save", "-o", "docker.tar", "base"]).ok();
     sb.dhow(["save", "--format", "oci-archive", "-o", "oci.tar", "base"]).ok();
-    for (source, image) in
-        [("docker-archive:docker.tar:localhost/base:latest", "a"), ("oci-archive:oci.tar:latest", "b")]
-    {
+    sb.dhow(["save", "--format", "oci-dir", "-o", "oci-dir", "base"]).ok();
+    sb.dhow(["save", "--format", "docker-dir", "-o", "docker-dir", "base"]).ok();
+    for (source, image) in [
+        ("docker-archive:docker.tar:localhost/base:latest", "a"),
+        ("oci-archive:oci.tar:localhost/base:latest", "b"),
+        ("oci:oci-dir:localhost/base:latest", "c"),
+        ("dir:docker-dir", "d"),
+    ] {
         sb.program("skopeo", ["inspect", "--config", source]).ok().has("PATH=/bin");
         sb.program("skopeo", ["--insecure-policy", "copy", source, &format!("oci:layout:{image}")]).ok();
         sb.program("umoci", ["unpack", "--rootless", "--image", &format!("layout:{image}"), image]).ok();
@@ -83,14 +87,123 @@ fn what_is_saved_comes_back_as_the_same_image() {
         let file = sb.path("first.tar");
         let loaded = there.dhow(["load", "-i"]).arg(&file).ok();
         assert_eq!(loaded.lines(), ["Loaded image: localhost/base:latest", "Loaded image: localhost/child:latest"]);
-        assert_eq!(
-            there.dhow(["inspect", "--format", "{{.Id}}", "base"]).ok().text(),
-            id.trim_start_matches("sha256:")
-        );
+        assert_eq!(there.dhow(["inspect", "--format", "{{.Id}}", "base"]).ok().text(), id);
         there.dhow(["run", "--rm", "child", "cat", "/d/f"]).ok().has("x");
         there.dhow(["run", "--rm", "child", "test", "-e", "/etc/group"]).fails(1);
         there.dhow(["save", "--format", format, "-o", "second.tar", "base", "child"]).ok();
         assert!(fs::read(&file).unwrap() == fs::read(there.path("second.tar")).unwrap(), "{format}: other bytes");
+    }
+}
+
+#[test]
+fn folders_come_back_as_the_same_image() {
+    let sb = Sandbox::new();
+    let id = base(&sb);
+    sb.dhow(["tag", "base", "other:1"]).ok();
+    sb.dhow(["save", "--format", "oci-dir", "-o", "oci", "base", "other:1"]).ok();
+    sb.dhow(["save", "--format", "docker-dir", "-o", "dir", "base"]).ok();
+    assert!(sb.read("dir/version").starts_with("Directory Transport Version"));
+    for (folder, names) in [
+        ("oci", &["Loaded image: localhost/base:latest", "Loaded image: localhost/other:1"][..]),
+        ("dir", &[&format!("Loaded image: sha256:{id}")]),
+    ] {
+        let there = Sandbox::new();
+        assert_eq!(there.dhow(["load", "-i"]).arg(sb.path(folder)).ok().lines(), names);
+        assert_eq!(there.dhow(["images", "-q", "--no-trunc"]).ok().lines()[0], format!("sha256:{id}"));
+        there.dhow(["run", "--rm", &id, "id", "-u"]).ok().has("0");
+    }
+
+    // A folder that is in use stays as it is; what a format cannot hold is said beforehand.
+    sb.dhow(["save", "--format", "oci-dir", "-o", "oci", "base"])
+        .fails(125)
+        .says("cannot save to oci: the folder is there");
+    sb.dhow(["save", "--format", "oci-dir", "base"]).fails(125).says("name it with --output");
+    sb.dhow(["save", "--format", "tar", "base"]).fails(125).says("oci-dir or docker-dir");
+    sb.build("child", "FROM base\nLABEL a=b\n");
+    let both = sb.dhow(["save", "--format", "docker-dir", "-o", "two", "base", "child"]).fails(125);
+    both.says("cannot save to two: docker-dir has room for one image only");
+    sb.dhow(["save", "-o", "no/such/file.tar", "base"])
+        .fails(125)
+        .says("cannot save to no/such/file.tar: no such file");
+    assert!(!sb.path("two").exists() && !sb.path(".two").exists());
+
+    // A damaged blob is found, and a folder that is no image is said to be none.
+    let there = Sandbox::new();
+    let layer =
+        fs::read_dir(sb.path("dir")).unwrap().map(|e| e.unwrap().path()).max_by_key(|p| p.metadata().unwrap().len());
+    fs::write(layer.unwrap(), "x").unwrap();
+    there.dhow(["load", "-i"]).arg(sb.path("dir")).fails(125).says("ends after 1 of");
+    there.dhow(["load", "-i", "."]).fails(125).says("neither manifest.json");
+    assert_eq!(contents(&there), [""; 0]);
+}
+
+#[test]
+fn two_images_with_one_tag_are_told_apart() {
+    let sb = Sandbox::new();
+    base(&sb);
+    sb.build("child", "FROM base\nLABEL a=b\n");
+    sb.dhow(["save", "--format", "oci-archive", "-o", "oci.tar", "base", "child"]).ok();
+    if lacks("skopeo") {
+        return;
+    }
+    let source = "oci-archive:oci.tar:localhost/child:latest";
+    sb.program("skopeo", ["inspect", source]).ok().has("\"a\": \"b\"");
+}
+
+#[test]
+fn a_stream_and_a_file_give_the_same_and_in_every_order() {
+    let sb = Sandbox::new();
+    let layer = tar(&[("f", b"x")]);
+    let config = config(&[fixtures::digest(&layer)]);
+    let list = LIST.as_bytes();
+    let junk: Vec<u8> = (0..9u32 << 20).map(|n| n as u8).collect();
+    let members = [("manifest.json", list), ("c.json", config.as_bytes()), ("l.tar", &layer), ("junk", &junk)];
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0]] {
+        let archive = tar(&order.map(|n| members[n]));
+        sb.write("a.tar", &archive);
+        for load in [sb.dhow(["load"]).stdin(archive), sb.dhow(["load", "-i", "a.tar"])] {
+            load.ok().has("Loaded image: quay.io/a/b:1");
+            assert!(sb.dhow(["save", "quay.io/a/b:1"]).ok().raw.windows(layer.len()).any(|w| w == layer));
+            sb.dhow(["rmi", "quay.io/a/b:1"]).ok();
+            assert_eq!(contents(&sb), [""; 0]);
+        }
+    }
+    // What nobody asked for goes again, even if it is a layer; what was asked for must be one.
+    let other = tar(&[("g", b"y")]);
+    let more = tar(&[("other.tar", &other[..]), members[2], members[1], members[0]]);
+    sb.dhow(["load"]).stdin(more).ok();
+    assert_eq!(contents(&sb).iter().filter(|n| n.starts_with("layers/by-diff/")).count(), 1);
+    let wrong = tar(&[("l.tar", &junk[..]), members[1], members[0]]);
+    let there = Sandbox::new();
+    refused(&there, &wrong, "cannot load layer \"l.tar\": it is neither a layer nor small enough");
+}
+
+#[test]
+fn every_compression_of_archives_and_layers_is_read() {
+    let sb = Sandbox::new();
+    let layer = tar(&[("f", b"x")]);
+    for program in ["gzip", "zstd", "xz", "bzip2"] {
+        if lacks(program) {
+            return;
+        }
+        let packed = |bytes: &[u8]| {
+            sb.write("plain", bytes);
+            sb.program(program, ["-c", "plain"]).ok().raw
+        };
+        let config = config(&[fixtures::digest(&layer)]);
+        let archive =
+            tar(&[("manifest.json", LIST.as_bytes()), ("c.json", config.as_bytes()), ("l.tar", &packed(&layer))]);
+        for bytes in [archive.clone(), packed(&archive)] {
+            sb.dhow(["load"]).stdin(bytes.clone()).ok().has("Loaded image: quay.io/a/b:1");
+            sb.dhow(["rmi", "quay.io/a/b:1"]).ok();
+            sb.write("a", &bytes);
+            sb.dhow(["load", "-i", "a"]).ok().has("Loaded image: quay.io/a/b:1");
+            sb.dhow(["rmi", "quay.io/a/b:1"]).ok();
+        }
+        sb.write("rootfs", packed(&layer));
+        sb.dhow(["import", "rootfs", "imported"]).ok();
+        sb.dhow(["inspect", "imported"]).ok().has(&fixtures::digest(&layer));
+        sb.dhow(["rmi", "imported"]).ok();
     }
 }
 
@@ -135,7 +248,7 @@ fn links_between_layers_of_old_docker_archives_are_followed_inside_the_archive()
     let layer = tar(&[("f", b"x")]);
     let diff_id = fixtures::digest(&layer);
     let list = r#"[{"Config":"c.json","RepoTags":["quay.io/a/b:1"],"Layers":["one/layer.tar","two/layer.tar"]}]"#;
-    let build = |target: &str| {
+    let build = |target: &str, diff_id: &str| {
         let mut out = tar::Builder::new(Vec::new());
         let mut add = |name: &str, bytes: &[u8]| {
             let mut header = tar::Header::new_ustar();
@@ -144,7 +257,7 @@ fn links_between_layers_of_old_docker_archives_are_followed_inside_the_archive()
             out.append_data(&mut header, name, bytes).unwrap();
         };
         add("one/layer.tar", &layer);
-        add("c.json", config(&[diff_id.clone(), diff_id.clone()]).as_bytes());
+        add("c.json", config(&[diff_id.into(), diff_id.into()]).as_bytes());
         add("manifest.json", list.as_bytes());
         let mut link = tar::Header::new_ustar();
         link.set_entry_type(tar::EntryType::Symlink);
@@ -152,13 +265,13 @@ fn links_between_layers_of_old_docker_archives_are_followed_inside_the_archive()
         out.append_link(&mut link, "two/layer.tar", target).unwrap();
         out.into_inner().unwrap()
     };
-    sb.dhow(["load"]).stdin(build("../one/layer.tar")).ok().has("quay.io/a/b:1");
+    sb.dhow(["load"]).stdin(build("../one/layer.tar", &diff_id)).ok().has("quay.io/a/b:1");
 
     let other = Sandbox::new();
     let swapped = list.replace("\"one/layer.tar\"", "\"two/layer.tar\"");
-    let far = String::from_utf8_lossy(&build("/etc/passwd")).contains("/etc/passwd");
+    let far = String::from_utf8_lossy(&build("/etc/passwd", "")).contains("/etc/passwd");
     assert!(far, "the link is in the archive");
-    let mut outward = build("/etc/passwd");
+    let mut outward = build("/etc/passwd", &fixtures::digest(b"another layer"));
     let at = outward.windows(list.len()).position(|w| w == list.as_bytes()).unwrap();
     outward[at..at + list.len()].copy_from_slice(swapped.as_bytes());
     refused(&other, &outward, "the archive has no \"two/layer.tar\"");
@@ -178,7 +291,8 @@ fn broken_archives_give_one_clear_error_and_change_nothing() {
     refused(&sb, b"no archive at all", "cannot load the archive");
     refused(&sb, &tar(&[("f", b"x")]), "neither manifest.json");
     refused(&sb, &archive("[]", &good, &layer), "lists no image");
-    refused(&sb, &archive("{", &good, &layer), "manifest.json is invalid");
+    refused(&sb, &archive("[", &good, &layer), "manifest.json is invalid");
+    refused(&sb, &archive("{", &good, &layer), "the archive's manifest.json: invalid manifest");
     refused(&sb, &archive(LIST, "{", &layer), "invalid image configuration");
     refused(&sb, &archive(LIST, &good, b"no tar"), "cannot load layer \"l.tar\"");
     refused(&sb, &archive(LIST, &good, &tar(&[("f", b"y")])), "but the image's configuration says");

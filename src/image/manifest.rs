@@ -30,6 +30,11 @@ pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.
 /// Docker list of manifests.
 pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
+/// Docker's image configuration.
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// Docker's layer, not compressed.
+pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+
 /// A pointer to a blob.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -215,6 +220,15 @@ impl Index {
 
 /// The bytes of an OCI manifest: the same input gives the same bytes.
 pub fn build_manifest(config: &Descriptor, layers: &[Descriptor]) -> Vec<u8> {
+    build(OCI_MANIFEST, config, layers)
+}
+
+/// The bytes of a manifest of Docker's schema 2.
+pub fn build_docker_manifest(config: &Descriptor, layers: &[Descriptor]) -> Vec<u8> {
+    build(DOCKER_MANIFEST, config, layers)
+}
+
+fn build(media_type: &str, config: &Descriptor, layers: &[Descriptor]) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Out<'a> {
@@ -223,7 +237,7 @@ pub fn build_manifest(config: &Descriptor, layers: &[Descriptor]) -> Vec<u8> {
         config: &'a Descriptor,
         layers: &'a [Descriptor],
     }
-    let out = Out { schema_version: 2, media_type: OCI_MANIFEST, config, layers };
+    let out = Out { schema_version: 2, media_type, config, layers };
     serde_json::to_vec(&out).expect("strings and numbers always serialise")
 }
 

@@ -46,7 +46,7 @@ impl Verb for Import {
         let store = Store::open()?;
         let console = Console::new(self.quiet);
         let apply = |config: &mut ImageConfig| crate::build::change::apply(config, &self.change);
-        let made = crate::store::archive::import(&store, input, name, &apply, self.message.clone(), &console);
+        let made = crate::store::archive::import(&store, Box::new(input), name, &apply, self.message.clone(), &console);
         console.finish();
         output::line(output::id(&made?.id, true))?;
         Ok(0)

@@ -5,21 +5,21 @@ use crate::cli::output;
 use crate::cli::progress::Console;
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::store::Store;
-use crate::store::archive::Format;
+use crate::store::archive::{self, Format, Output};
 use crate::store::image::ImageRecord;
 use anyhow::Context;
 use clap::Args;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `save`.
 #[derive(Debug, Args)]
 pub struct Save {
-    /// The file to write [default: standard output]
-    #[arg(short, long, value_name = "FILE")]
+    /// The file to write, or the folder for the formats that are one [default: standard output]
+    #[arg(short, long, value_name = "FILE|DIR")]
     output: Option<PathBuf>,
-    /// The archive's format: docker-archive or oci-archive
+    /// The form: docker-archive, oci-archive, oci-dir or docker-dir
     #[arg(long, value_name = "FORMAT", default_value = "docker-archive")]
     format: String,
     /// Accepted and without effect: several images always fit in one archive
@@ -33,11 +33,17 @@ pub struct Save {
     images: Vec<String>,
 }
 
-fn format(word: &str) -> Result<Format> {
+/// The format, and whether it is a folder.
+fn format(word: &str) -> Result<(Format, bool)> {
     match word {
-        "docker-archive" | "docker" => Ok(Format::Docker),
-        "oci-archive" | "oci" => Ok(Format::Oci),
-        other => Err(fail(Kind::User, format!("--format {other:?}: write docker-archive or oci-archive"))),
+        "docker-archive" | "docker" => Ok((Format::Docker, false)),
+        "oci-archive" | "oci" => Ok((Format::Oci, false)),
+        "oci-dir" => Ok((Format::Oci, true)),
+        "docker-dir" => Ok((Format::DockerDir, true)),
+        other => Err(fail(
+            Kind::User,
+            format!("--format {other:?}: write docker-archive, oci-archive, oci-dir or docker-dir"),
+        )),
     }
 }
 
@@ -73,23 +79,53 @@ impl Write for Standard {
 fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     // A device or pipe is written to as it is.
     if path.exists() && !path.is_file() {
-        let file = File::options().write(true).open(path).with_context(|| format!("opening {}", path.display()))?;
-        let mut out = BufWriter::new(file);
+        if path.is_dir() {
+            return Err(fail(Kind::User, "it is a folder"));
+        }
+        let mut out = BufWriter::new(File::options().write(true).open(path)?);
         write(&mut out)?;
-        return out.flush().with_context(|| format!("writing {}", path.display()));
+        return Ok(out.flush()?);
     }
-    let name = path.file_name().ok_or_else(|| fail(Kind::User, format!("{} is no file name", path.display())))?;
-    let part = path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-    let done = File::create_new(&part).with_context(|| format!("making {}", part.display())).and_then(|file| {
+    let part = part(path)?;
+    let done = File::create_new(&part).map_err(anyhow::Error::new).and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 20, file);
         write(&mut out)?;
-        out.flush().with_context(|| format!("writing {}", path.display()))?;
-        std::fs::rename(&part, path).with_context(|| format!("renaming to {}", path.display()))
+        out.flush()?;
+        Ok(fs::rename(&part, path)?)
     });
     if done.is_err() {
-        let _ = std::fs::remove_file(&part);
+        let _ = fs::remove_file(&part);
     }
     done
+}
+
+/// Writes to a new folder beside the target and renames it. The target must not be there, or be an empty folder.
+fn to_folder(path: &Path, write: impl FnOnce(PathBuf) -> Result<()>) -> Result<()> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                let hint = "Name another folder, or remove this one.";
+                return Err(fail_with(Kind::User, "the folder is there and not empty", hint));
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let part = part(path)?;
+    let done = fs::create_dir(&part).map_err(anyhow::Error::new).and_then(|()| {
+        write(part.clone())?;
+        Ok(fs::rename(&part, path)?)
+    });
+    if done.is_err() {
+        let _ = fs::remove_dir_all(&part);
+    }
+    done
+}
+
+/// The name beside `path` that is written to first.
+fn part(path: &Path) -> Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| fail(Kind::User, "it is no name of a file"))?;
+    Ok(path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id())))
 }
 
 impl Verb for Save {
@@ -97,7 +133,10 @@ impl Verb for Save {
     const ABOUT: &'static str = "Write images to an archive";
 
     fn run(self) -> Result<i32> {
-        let format = format(&self.format)?;
+        let (format, is_folder) = format(&self.format)?;
+        if is_folder && self.output.is_none() {
+            return Err(fail(Kind::User, format!("--format {} is a folder: name it with --output", self.format)));
+        }
         if self.output.is_none() && output::stdout_is_terminal() {
             return Err(fail_with(
                 Kind::User,
@@ -108,12 +147,18 @@ impl Verb for Save {
         let store = Store::open()?;
         let images = select(&store, &self.images)?;
         let console = Console::new(self.quiet);
-        let write = |out: &mut dyn Write| crate::store::archive::save(&store, &images, format, out, &console);
+        let save = |output: Output<'_>| archive::save(&store, &images, format, output, &console);
         let done = match &self.output {
-            Some(path) => to_file(path, write),
+            Some(path) => {
+                let done = match is_folder {
+                    true => to_folder(path, |folder| save(Output::Folder(folder))),
+                    false => to_file(path, |out| save(Output::Stream(out))),
+                };
+                done.with_context(|| format!("cannot save to {}", path.display()))
+            }
             None => {
                 let mut out = BufWriter::with_capacity(1 << 20, Standard);
-                write(&mut out).and_then(|()| out.flush().context("writing to standard output"))
+                save(Output::Stream(&mut out)).and_then(|()| out.flush().context("writing to standard output"))
             }
         };
         console.finish();
@@ -138,6 +183,18 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert!(format("docker-dir").is_err());
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("layout");
+        let fill = |folder: PathBuf| Ok(fs::write(folder.join("f"), "x")?);
+        assert!(to_folder(&path, |folder| fill(folder).and(Err(fail(Kind::System, "disk full")))).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        fs::create_dir(&path).unwrap();
+        to_folder(&path, fill).unwrap();
+        assert!(to_folder(&path, fill).unwrap_err().to_string().contains("not empty"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -3,11 +3,11 @@
 //! (Docker image spec v1.2 and later.) The older `repositories` file says nothing that is not in it. Current Docker
 //! puts the same blobs of an OCI layout under both lists; this one has the full names.
 
-use super::spool::Spool;
+use super::source::Source;
 use super::{DOCKER_LIST, Found, LayerFile};
 use crate::error::{Kind, Result, fail};
 use crate::image::digest::Digest;
-use crate::image::manifest::{MAX_CONFIG, MAX_MANIFEST};
+use crate::image::manifest::MAX_CONFIG;
 use crate::image::reference::Reference;
 use anyhow::Context;
 use serde::Deserialize;
@@ -20,17 +20,17 @@ struct Entry {
     layers: Option<Vec<String>>,
 }
 
-/// The images of the archive, in its order.
-pub fn images(spool: &Spool) -> Result<Vec<Found>> {
-    parse(&spool.read(DOCKER_LIST, MAX_MANIFEST)?)?.into_iter().map(|entry| found(spool, entry)).collect()
+/// The images of the archive that has this list, in its order.
+pub fn images(source: &Source, list: &[u8]) -> Result<Vec<Found>> {
+    parse(list)?.into_iter().map(|entry| found(source, entry)).collect()
 }
 
 fn parse(bytes: &[u8]) -> Result<Vec<Entry>> {
     serde_json::from_slice(bytes).map_err(|e| fail(Kind::User, format!("the archive's {DOCKER_LIST} is invalid: {e}")))
 }
 
-fn found(spool: &Spool, entry: Entry) -> Result<Found> {
-    let config = spool.read(&entry.config, MAX_CONFIG)?;
+fn found(source: &Source, entry: Entry) -> Result<Found> {
+    let config = source.read(&entry.config, MAX_CONFIG)?;
     if let Some(stated) = digest_in_name(&entry.config)
         && stated != Digest::of(&config)
     {

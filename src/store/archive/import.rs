@@ -33,7 +33,7 @@ pub fn import(
         if size == 0 {
             return Err(fail(Kind::User, "the archive to import is empty"));
         }
-        let warnings = std::mem::take(&mut layers.warnings);
+        let warnings = layers.warnings();
         layers.publish(|ready| {
             let image = store.record_image(config, vec![ready[&diff_id].clone()])?;
             if let Some(name) = &name {

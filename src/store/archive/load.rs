@@ -3,15 +3,16 @@
 use super::super::Store;
 use super::super::staging::Staging;
 use super::layers::Layers;
-use super::spool::Spool;
-use super::{DOCKER_LIST, Found, LayerFile, OCI_LIST, docker, in_worker, oci};
+use super::source::{Input, Source};
+use super::{DOCKER_LIST, Found, OCI_LIST, docker, folder, in_worker, oci};
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::config::ImageConfig;
-use crate::image::digest::{Digest, VerifyingReader};
+use crate::image::digest::Digest;
+use crate::image::manifest::MAX_MANIFEST;
 use crate::progress::{Event, Reporter};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use std::io::Read;
+use std::collections::HashSet;
 
 /// What the worker answers.
 #[derive(Serialize, Deserialize)]
@@ -20,9 +21,9 @@ struct Loaded {
     warnings: Vec<String>,
 }
 
-/// Loads an archive, compressed or not, in either format. Gives what it loaded: full names, and for an image that the
-/// archive gives no name its id (`sha256:…`). `input` is read in another process, which inherits the descriptor.
-pub fn load(store: &Store, input: Box<dyn Read>, reporter: &dyn Reporter) -> Result<Vec<String>> {
+/// Loads an archive, compressed or not, or a folder, in any of the formats. Gives what it loaded: full names, and for an image that the
+/// archive gives no name its id (`sha256:…`). It is read in another process, which inherits the descriptor.
+pub fn load(store: &Store, input: Input, reporter: &dyn Reporter) -> Result<Vec<String>> {
     let loaded = in_worker(store, |staging| load_here(store, input, staging))?;
     for warning in loaded.warnings {
         reporter.report(Event::Warning(warning));
@@ -30,16 +31,18 @@ pub fn load(store: &Store, input: Box<dyn Read>, reporter: &dyn Reporter) -> Res
     Ok(loaded.images)
 }
 
-fn load_here(store: &Store, input: Box<dyn Read>, staging: &Staging) -> Result<Loaded> {
-    let spool = Spool::fill(input, &staging.path().join("archive"))?;
-    let found = list(&spool)?;
+fn load_here(store: &Store, input: Input, staging: &Staging) -> Result<Loaded> {
     let mut layers = Layers::new(store, staging);
+    let source = Source::open(input, &mut layers)?;
+    let found = list(&source)?;
     let mut images = Vec::new();
     for image in found {
-        let diff_ids = unpack(&spool, &image, &mut layers)?;
+        let diff_ids = unpack(&source, &image, &mut layers)?;
         images.push((image, diff_ids));
     }
-    let warnings = std::mem::take(&mut layers.warnings);
+    let wanted: HashSet<Digest> = images.iter().flat_map(|(_, diff_ids)| diff_ids).copied().collect();
+    layers.keep_only(&wanted);
+    let warnings = layers.warnings();
     layers.publish(|ready| {
         let mut shown = Vec::new();
         for (image, diff_ids) in images {
@@ -57,11 +60,12 @@ fn load_here(store: &Store, input: Box<dyn Read>, staging: &Staging) -> Result<L
     })
 }
 
-fn list(spool: &Spool) -> Result<Vec<Found>> {
-    let found = if spool.has(DOCKER_LIST) {
-        docker::images(spool)?
-    } else if spool.has(OCI_LIST) {
-        oci::images(spool)?
+fn list(source: &Source) -> Result<Vec<Found>> {
+    let found = if source.has(DOCKER_LIST) {
+        let bytes = source.read(DOCKER_LIST, MAX_MANIFEST)?;
+        if folder::is_manifest(&bytes) { folder::images(source, &bytes)? } else { docker::images(source, &bytes)? }
+    } else if source.has(OCI_LIST) {
+        oci::images(source)?
     } else {
         return Err(fail_with(
             Kind::User,
@@ -76,7 +80,7 @@ fn list(spool: &Spool) -> Result<Vec<Found>> {
 }
 
 /// Unpacks what is not there yet. Gives the diff ids, lowest first.
-fn unpack(spool: &Spool, image: &Found, layers: &mut Layers<'_>) -> Result<Vec<Digest>> {
+fn unpack(source: &Source, image: &Found, layers: &mut Layers<'_>) -> Result<Vec<Digest>> {
     let config = ImageConfig::parse(&image.config)?;
     let diff_ids: Vec<Digest> = config.diff_ids()?.into_iter().map(|id| id.0).collect();
     if diff_ids.len() != image.layers.len() {
@@ -91,19 +95,8 @@ fn unpack(spool: &Spool, image: &Found, layers: &mut Layers<'_>) -> Result<Vec<D
         ));
     }
     for (file, diff_id) in image.layers.iter().zip(&diff_ids) {
-        if !layers.knows(*diff_id)? {
-            unpack_one(spool, file, *diff_id, layers)
-                .with_context(|| format!("cannot load layer {:?}", file.member))?;
-        }
+        let taken = source.layer(file, *diff_id, layers);
+        taken.with_context(|| format!("cannot load layer {:?}", file.member))?;
     }
     Ok(diff_ids)
-}
-
-fn unpack_one(spool: &Spool, file: &LayerFile, diff_id: Digest, layers: &mut Layers<'_>) -> Result<()> {
-    let from = spool.open(&file.member)?;
-    match file.blob {
-        Some((digest, size)) => layers.unpack(VerifyingReader::new(from, digest, size), Some(diff_id))?,
-        None => layers.unpack(from, Some(diff_id))?,
-    };
-    Ok(())
 }

@@ -1,30 +1,36 @@
 //! Images as one file: `save`, `load` and `import`.
 //!
-//! Two formats are spoken: Docker's (`docker save`, `podman save`) and OCI layouts in a tar. Both are tars whose members
-//! are found by name. Not here: the tar of a layer (`layer`, [`super::Store::write_layer_tar`]), names on the command
+//! Three formats are spoken: Docker's (`docker save`, `podman save`), OCI layouts, and the folder that podman and skopeo
+//! call `dir:`. Each is a set of files found by name, in a tar or in a folder. Not here: the tar of a layer (`layer`, [`super::Store::write_layer_tar`]), names on the command
 //! line and what is printed (`cli`), registries.
 //!
-//! `load` copies the members into a staging folder before it reads them: standard input cannot be read twice, and the
-//! order of members is free. So it needs the archive's size on disk for a while, but never in memory. All layers of all
-//! images are unpacked and checked there before the first of them is put into the store.
+//! `load` reads a folder or a file in place, and a stream as it passes, once; there is no copy of the archive, on disk or
+//! in memory. All layers of all images are unpacked and checked in a staging folder before the first of them is put into
+//! the store.
 
+mod arrival;
 mod docker;
+mod folder;
 mod import;
 mod layers;
 mod load;
+mod names;
 mod oci;
 mod save;
-mod spool;
+mod sink;
+mod source;
 mod tarball;
 
 pub use import::import;
 pub use load::load;
-pub use save::save;
+pub use save::{Output, save};
+pub use source::Input;
 
 use super::Store;
 use super::staging::Staging;
-use crate::error::Result;
+use crate::error::{Kind, Result, fail};
 use crate::image::digest::Digest;
+use crate::image::manifest::Descriptor;
 use crate::image::reference::Reference;
 use crate::sys::userns;
 use serde::{Serialize, de::DeserializeOwned};
@@ -37,13 +43,15 @@ pub enum Format {
     Docker,
     /// An OCI image layout.
     Oci,
+    /// What podman and skopeo call `dir:`, for one image.
+    DockerDir,
 }
 
 /// The member that lists the images of a Docker archive.
 const DOCKER_LIST: &str = "manifest.json";
 /// The member that lists the images of an OCI layout.
 const OCI_LIST: &str = "index.json";
-/// The note in an OCI layout that holds an image's tag.
+/// The note in an OCI layout that names an image: a full name from podman and skopeo, a tag from Docker.
 const NOTE_TAG: &str = "org.opencontainers.image.ref.name";
 /// The note that holds its full name; containerd's, and since then everyone's.
 const NOTE_NAME: &str = "io.containerd.image.name";
@@ -68,6 +76,19 @@ struct LayerFile {
     member: String,
     /// Digest and size of the member itself, where the archive states them.
     blob: Option<(Digest, u64)>,
+}
+
+/// The layer of a manifest, kept as `member`. What is compressed is seen by its bytes; the media type only tells what is
+/// no layer that we could read.
+fn layer_of(entry: &Descriptor, member: String) -> Result<LayerFile> {
+    let known = entry.media_type.contains(".tar") && !entry.media_type.contains("encrypted");
+    if !known {
+        return Err(fail(
+            Kind::User,
+            format!("layer {} has the media type {:.100?}, which is not supported", entry.digest, entry.media_type),
+        ));
+    }
+    Ok(LayerFile { member, blob: Some((entry.digest, entry.size)) })
 }
 
 /// Does `work` in a worker, with a staging folder that is gone afterwards whatever happens. What killed commands left

@@ -3,8 +3,8 @@
 //! (OCI image-spec `image-layout.md`.) Where several entries have one name, or an entry is itself an index, this
 //! machine's platform decides; layers' `urls` are never followed.
 
-use super::spool::Spool;
-use super::{Found, LayerFile, NOTE_NAME, NOTE_TAG, OCI_LIST, blob_name};
+use super::source::Source;
+use super::{Found, LayerFile, NOTE_NAME, NOTE_TAG, OCI_LIST, blob_name, layer_of};
 use crate::error::{Kind, Result, fail};
 use crate::image::manifest::{
     Descriptor, Document, Index, MAX_CONFIG, MAX_MANIFEST, Manifest, OCI_INDEX, Platform, parse_document,
@@ -16,15 +16,15 @@ use anyhow::Context;
 const MAX_DEPTH: usize = 4;
 
 /// The images of the layout for this platform, in its order.
-pub fn images(spool: &Spool) -> Result<Vec<Found>> {
-    let list = parse_document(&spool.read(OCI_LIST, MAX_MANIFEST)?, Some(OCI_INDEX));
+pub fn images(source: &Source) -> Result<Vec<Found>> {
+    let list = parse_document(&source.read(OCI_LIST, MAX_MANIFEST)?, Some(OCI_INDEX));
     let Document::Index(index) = list.with_context(|| format!("the archive's {OCI_LIST}"))? else {
         return Err(fail(Kind::User, format!("the archive's {OCI_LIST} is an image where an index should be")));
     };
     let mut images = Vec::new();
     for (name, entry) in choose(index)? {
-        let manifest = resolve(spool, &entry, 0)?;
-        let config = read(spool, &manifest.config, MAX_CONFIG)?;
+        let manifest = resolve(source, &entry, 0)?;
+        let config = read(source, &manifest.config, MAX_CONFIG)?;
         let layers = manifest.layers.iter().map(layer).collect::<Result<_>>()?;
         images.push(Found { config, layers, names: name.into_iter().collect() });
     }
@@ -55,41 +55,38 @@ fn choose(index: Index) -> Result<Vec<(Option<Reference>, Descriptor)>> {
     groups.into_iter().map(one).collect()
 }
 
-/// A full name as either note gives it. A tag alone names nothing.
+/// The name as either note gives it. containerd's holds full names. In the other, podman and skopeo write full names,
+/// and some tools a bare word, which is a local name for podman, too; a word that can be no name names nothing.
 fn name_of(entry: &Descriptor) -> Result<Option<Reference>> {
     let Some(notes) = &entry.annotations else { return Ok(None) };
-    let full = |text: &&String| text.contains(['/', ':']);
-    let Some(text) = notes.get(NOTE_NAME).or_else(|| notes.get(NOTE_TAG).filter(full)) else { return Ok(None) };
-    let name = Reference::parse(text).context("the archive names an image wrongly")?.with_default_tag();
-    Ok(Some(name).filter(|n| n.digest.is_none()))
+    let name = match (notes.get(NOTE_NAME), notes.get(NOTE_TAG)) {
+        (Some(text), _) => Reference::parse(text).map(Reference::with_default_tag),
+        (None, Some(text)) if text.contains('@') => Reference::parse(text),
+        (None, Some(text)) if text.contains(['/', ':']) => Reference::for_new(text),
+        (None, Some(text)) => return Ok(Reference::for_new(text).ok()),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(name.context("the archive names an image wrongly")?).filter(|n| n.digest.is_none()))
 }
 
-fn resolve(spool: &Spool, entry: &Descriptor, depth: usize) -> Result<Manifest> {
+fn resolve(source: &Source, entry: &Descriptor, depth: usize) -> Result<Manifest> {
     if depth > MAX_DEPTH {
         return Err(fail(Kind::User, "the archive's indexes are nested too deeply"));
     }
     let announced = Some(entry.media_type.as_str()).filter(|t| !t.is_empty());
-    let document = parse_document(&read(spool, entry, MAX_MANIFEST)?, announced);
+    let document = parse_document(&read(source, entry, MAX_MANIFEST)?, announced);
     match document.with_context(|| blob_name(&entry.digest))? {
         Document::Image(manifest) => Ok(manifest),
-        Document::Index(index) => resolve(spool, index.choose(&Platform::host())?, depth + 1),
+        Document::Index(index) => resolve(source, index.choose(&Platform::host())?, depth + 1),
     }
 }
 
-fn read(spool: &Spool, entry: &Descriptor, max: u64) -> Result<Vec<u8>> {
-    spool.read_blob(&blob_name(&entry.digest), entry.digest, entry.size, max)
+fn read(source: &Source, entry: &Descriptor, max: u64) -> Result<Vec<u8>> {
+    source.read_blob(&blob_name(&entry.digest), entry.digest, entry.size, max)
 }
 
-/// What is compressed is seen by its bytes; the media type only tells what is no layer that we could read.
 fn layer(entry: &Descriptor) -> Result<LayerFile> {
-    let known = entry.media_type.contains(".tar") && !entry.media_type.contains("encrypted");
-    if !known {
-        return Err(fail(
-            Kind::User,
-            format!("layer {} has the media type {:.100?}, which is not supported", entry.digest, entry.media_type),
-        ));
-    }
-    Ok(LayerFile { member: blob_name(&entry.digest), blob: Some((entry.digest, entry.size)) })
+    layer_of(entry, blob_name(&entry.digest))
 }
 
 #[cfg(test)]
@@ -114,9 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn only_full_names_are_names() {
+    fn either_note_names_an_image() {
         let name = |notes: &[(&str, &str)]| name_of(&entry("x", notes, None)).unwrap().map(|n| n.to_string());
-        assert_eq!(name(&[(NOTE_TAG, "latest")]), None);
+        assert_eq!(name(&[(NOTE_TAG, "latest")]).unwrap(), "localhost/latest:latest");
+        assert_eq!(name(&[(NOTE_TAG, "app:1")]).unwrap(), "localhost/app:1");
+        assert_eq!((name(&[(NOTE_TAG, "V1")]), name(&[])), (None, None));
         assert_eq!(name(&[(NOTE_TAG, "localhost/a:1")]).unwrap(), "localhost/a:1");
         assert_eq!(name(&[(NOTE_NAME, "docker.io/library/a:2"), (NOTE_TAG, "2")]).unwrap(), "docker.io/library/a:2");
         assert!(name_of(&entry("x", &[(NOTE_NAME, "../../a")], None)).is_err());

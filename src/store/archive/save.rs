@@ -1,13 +1,15 @@
-//! Writes images into one archive. Layers are written as they are in the store's manifests: not compressed, so the
+//! Writes images into one archive or folder. Layers are written as they are in the store's manifests: not compressed, so the
 //! digests in the archive are the images' own, and the same images give the same bytes.
 
 use super::super::Store;
 use super::super::image::ImageRecord;
+use super::super::layer::LayerRef;
+use super::sink::Sink;
 use super::tarball::Tarball;
 use super::{DOCKER_LIST, Format, NOTE_NAME, NOTE_TAG, OCI_LIST, blob_name};
-use crate::error::Result;
+use crate::error::{Kind, Result, fail};
 use crate::image::digest::Digest;
-use crate::image::manifest::{Descriptor, OCI_INDEX, OCI_MANIFEST, Platform};
+use crate::image::manifest::{self, Descriptor, OCI_INDEX, OCI_MANIFEST, Platform};
 use crate::image::reference::Reference;
 use crate::progress::{Event, Reporter};
 use crate::sys::userns;
@@ -15,27 +17,41 @@ use anyhow::Context;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
+use std::path::PathBuf;
 
-/// Writes `images`, each with the full names that the archive shall give it, to `out`, which is only appended to (a pipe
-/// will do). What was written when an error occurs is for the caller to remove.
-///
-/// Another process does the writing, so `out` must be a file, pipe or terminal, perhaps buffered, never a buffer alone,
-/// and must hold nothing back when it is handed over.
+/// What `save` is to write to.
+pub enum Output<'a> {
+    /// A stream, which is only appended to (a pipe will do).
+    ///
+    /// Another process does the writing, so it must be a file, pipe or terminal, perhaps buffered, never a buffer alone,
+    /// and must hold nothing back when it is handed over.
+    Stream(&'a mut dyn Write),
+    /// An empty folder.
+    Folder(PathBuf),
+}
+
+/// Writes `images`, each with the full names that the archive shall give it. What was written when an error occurs is for
+/// the caller to remove.
 pub fn save(
     store: &Store,
     images: &[(ImageRecord, Vec<String>)],
     format: Format,
-    out: &mut dyn Write,
+    output: Output<'_>,
     reporter: &dyn Reporter,
 ) -> Result<()> {
     let images: Vec<Image<'_>> = images.iter().map(|(record, names)| image(record, names, reporter)).collect();
     userns::run(|| {
-        let mut tar = Tarball::new(out);
-        match format {
-            Format::Docker => docker(store, &images, &mut tar)?,
-            Format::Oci => oci(store, &images, &mut tar)?,
+        let mut out = match output {
+            Output::Stream(stream) => Sink::Tar(Tarball::new(stream)),
+            Output::Folder(path) => Sink::Folder(path),
+        };
+        match (format, images.as_slice()) {
+            (Format::Docker, images) => docker(store, images, &mut out)?,
+            (Format::Oci, images) => oci(store, images, &mut out)?,
+            (Format::DockerDir, [image]) => docker_dir(store, image, &mut out)?,
+            (Format::DockerDir, _) => return Err(fail(Kind::User, "docker-dir has room for one image only")),
         }
-        tar.finish()
+        out.finish()
     })
 }
 
@@ -65,7 +81,7 @@ struct DockerEntry {
 }
 
 /// The lists come first, so that a reader of a stream knows what the members that follow are for.
-fn docker(store: &Store, images: &[Image<'_>], tar: &mut Tarball<&mut dyn Write>) -> Result<()> {
+fn docker(store: &Store, images: &[Image<'_>], tar: &mut Sink<'_>) -> Result<()> {
     let mut list = Vec::new();
     for image in images {
         list.push(DockerEntry {
@@ -100,7 +116,7 @@ struct OciIndex {
     manifests: Vec<Descriptor>,
 }
 
-fn oci(store: &Store, images: &[Image<'_>], tar: &mut Tarball<&mut dyn Write>) -> Result<()> {
+fn oci(store: &Store, images: &[Image<'_>], tar: &mut Sink<'_>) -> Result<()> {
     let mut index = OciIndex { schema_version: 2, media_type: OCI_INDEX, manifests: Vec::new() };
     let mut manifests = Vec::new();
     for image in images {
@@ -142,17 +158,33 @@ fn descriptors(image: &Image<'_>, manifest: Digest, size: u64) -> Vec<Descriptor
         return vec![plain];
     }
     let named = |name: &Reference| {
-        let mut notes = BTreeMap::from([(NOTE_NAME.to_string(), name.to_string())]);
-        notes.extend(name.tag().map(|tag| (NOTE_TAG.to_string(), tag.to_string())));
+        // The full name in both: podman and skopeo find an image by the second, and two images may have one tag.
+        let notes = [NOTE_NAME, NOTE_TAG].map(|note| (note.to_string(), name.to_string()));
+        let notes = BTreeMap::from(notes);
         Descriptor { annotations: Some(notes), ..plain.clone() }
     };
     image.names.iter().map(named).collect()
 }
 
+/// A manifest in Docker's words, and its blobs by their digests. Nothing in it can hold a name.
+fn docker_dir(store: &Store, image: &Image<'_>, out: &mut Sink<'_>) -> Result<()> {
+    let id = Digest::parse(&image.record.id)?;
+    let config = store.get_blob(&id)?;
+    let layer = |layer: &LayerRef| -> Result<Descriptor> {
+        Ok(Descriptor::new(manifest::DOCKER_LAYER, Digest::parse(&layer.diff_id)?, layer.tar_size))
+    };
+    let described = image.record.layers.iter().map(layer).collect::<Result<Vec<_>>>()?;
+    let head = Descriptor::new(manifest::DOCKER_CONFIG, id, config.len() as u64);
+    out.file("version", b"Directory Transport Version: 1.1\n")?;
+    out.file(DOCKER_LIST, &manifest::build_docker_manifest(&head, &described))?;
+    out.file(&id.hex(), &config)?;
+    layers(store, image, out, &mut HashSet::from([id]), Digest::hex)
+}
+
 fn layers(
     store: &Store,
     image: &Image<'_>,
-    tar: &mut Tarball<&mut dyn Write>,
+    tar: &mut Sink<'_>,
     written: &mut HashSet<Digest>,
     name: impl Fn(&Digest) -> String,
 ) -> Result<()> {
@@ -199,7 +231,7 @@ mod tests {
         let image = image(&record, &["localhost/a:1".into(), "localhost/b:2".into(), pinned], &heard);
         let entries = descriptors(&image, Digest::of(b"m"), 1);
         let notes: Vec<_> = entries.iter().map(|d| d.annotations.clone().unwrap()).collect();
-        assert_eq!((notes.len(), notes[1][NOTE_TAG].as_str()), (2, "2"));
+        assert_eq!((notes.len(), notes[1][NOTE_TAG].as_str()), (2, "localhost/b:2"));
         assert_eq!(notes[0][NOTE_NAME], "localhost/a:1");
         assert!(heard.0.lock().unwrap()[0].contains("quay.io/a@"));
         assert!(descriptors(&Image { names: vec![], ..image }, Digest::of(b"m"), 1)[0].annotations.is_none());

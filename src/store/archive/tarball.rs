@@ -27,11 +27,6 @@ impl<W: Write> Tarball<W> {
         self.head(name, EntryType::Directory, 0o755, 0)
     }
 
-    /// Adds a small file.
-    pub fn file(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.stream(name, bytes.len() as u64, |out| out.write_all(bytes).context("cannot write the archive"))
-    }
-
     /// Adds a file of exactly `size` bytes, which `write` gives.
     pub fn stream(&mut self, name: &str, size: u64, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         self.head(name, EntryType::Regular, 0o644, size)?;
@@ -98,8 +93,8 @@ mod tests {
         let mut bytes = Vec::new();
         let mut out = Tarball::new(&mut bytes);
         out.folder("blobs/").unwrap();
-        out.file("blobs/a", b"content").unwrap();
-        out.file("empty", b"").unwrap();
+        out.stream("blobs/a", 7, |out| Ok(out.write_all(b"content")?)).unwrap();
+        out.stream("empty", 0, |_| Ok(())).unwrap();
         out.finish().unwrap();
         let mut names = Vec::new();
         for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {

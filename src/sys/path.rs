@@ -244,7 +244,7 @@ struct Level {
 /// Removes `name` from `parent`, with all below it if it is a directory; a name that is not there is no error.
 ///
 /// Works by descriptors, one open at a time, so neither depth nor a path's length matters; links are never followed; a
-/// directory that refuses (mode 000) is given its owner's rights first.
+/// directory that refuses (mode 000) is given its owner's rights first. Several processes may remove one tree at once.
 pub fn remove_tree(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     match fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
@@ -257,21 +257,31 @@ pub fn remove_tree(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
     loop {
         let level = stack.last_mut().expect("the stack is left when its last level is");
         if let Some(child) = level.dirs.pop() {
-            here = open_stubborn(here.as_fd(), &child)?;
+            here = match open_stubborn(here.as_fd(), &child) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
             let next = enter(here.as_fd(), &child)?;
             stack.push(next);
             continue;
         }
         let gone = stack.pop().expect("just looked at");
         let Some(above) = stack.last() else {
-            return Ok(fs::unlinkat(parent, &gone.name, AtFlags::REMOVEDIR)?);
+            return remove_empty(parent, &gone.name);
         };
         here = fs::openat(&here, c"..", dir_flags(), Mode::empty())?;
         // Someone who moves a directory while we are in it must not lead us elsewhere.
         if identity(here.as_fd())? != above.id {
             return Err(io::Error::other("the tree was moved while it was being removed"));
         }
-        fs::unlinkat(&here, &gone.name, AtFlags::REMOVEDIR)?;
+        remove_empty(here.as_fd(), &gone.name)?;
+    }
+}
+
+fn remove_empty(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
+    match fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -285,6 +295,8 @@ fn enter(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<Level> {
             fs::seek(dir, SeekFrom::Start(0))?;
             entries(dir)?
         }
+        // Another remover was faster: a directory that is gone cannot be listed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other?,
     };
     let mut dirs = Vec::new();
@@ -296,7 +308,10 @@ fn enter(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<Level> {
         match fs::unlinkat(dir, &entry.name, AtFlags::empty()) {
             Err(Errno::ACCESS) => {
                 fs::fchmod(dir, Mode::RWXU)?;
-                fs::unlinkat(dir, &entry.name, AtFlags::empty())?;
+                match fs::unlinkat(dir, &entry.name, AtFlags::empty()) {
+                    Err(Errno::NOENT) => {}
+                    other => other?,
+                }
             }
             Err(Errno::NOENT) => {}
             other => other?,

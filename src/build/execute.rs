@@ -95,7 +95,7 @@ struct Made {
 pub struct Executor<'a> {
     store: &'a Store,
     channel: &'a Channel,
-    staging: Staging,
+    staging: &'a Staging,
     hasher: Option<Hasher>,
     made: Vec<Made>,
     /// The turn of making the next layer.
@@ -105,9 +105,13 @@ pub struct Executor<'a> {
 
 impl<'a> Executor<'a> {
     /// Makes the tools; nothing is started before it is needed.
-    pub fn new(store: &'a Store, channel: &'a Channel) -> Result<Executor<'a>> {
-        let staging = store.staging()?;
-        Ok(Executor { store, channel, staging, hasher: None, made: Vec::new(), turn: None, network: None })
+    pub fn new(store: &'a Store, channel: &'a Channel, staging: &'a Staging) -> Executor<'a> {
+        Executor { store, channel, staging, hasher: None, made: Vec::new(), turn: None, network: None }
+    }
+
+    /// Protects layers on which the build is going to stand; false when one of them is gone.
+    pub fn lease(&self, layers: &[LayerRef]) -> Result<bool> {
+        self.store.lease(self.staging, &layers.iter().map(|layer| layer.id.as_str()).collect::<Vec<_>>())
     }
 
     /// Takes the turn of making the step `key`, for the layer that is begun next. While another build has it this one
@@ -198,6 +202,13 @@ impl<'a> Executor<'a> {
 
     /// The tree of a stage or an image, to read from.
     pub fn readable(&self, layers: &[StageLayer]) -> Result<Root> {
+        let published = layers.iter().filter_map(|layer| match layer {
+            StageLayer::Published(layer) => Some(layer.clone()),
+            StageLayer::Made(_) => None,
+        });
+        if !self.lease(&published.collect::<Vec<_>>())? {
+            return Err(fail(Kind::System, "an image that the build reads from was removed meanwhile"));
+        }
         let lower = lower_dirs(layers.iter().map(|l| self.layer_path(l)), false);
         match lower.as_slice() {
             [] => Root::open(&self.store.empty()).context("opening the empty tree"),
@@ -305,7 +316,7 @@ impl<'a> Executor<'a> {
                 recipe: false,
                 unsynced_boot: String::new(),
             };
-            let layer = self.store.publish_layer(&self.staging, &self.made[number].dir, record)?;
+            let layer = self.store.publish_layer(self.staging, &self.made[number].dir, record)?;
             self.made[number].published = Some(layer.clone());
             self.remember(number, layer)?;
             self.made[number].flight = None;
@@ -349,12 +360,12 @@ impl<'a> Executor<'a> {
         layers.iter().map(|l| of(l).ok_or_else(|| fail(Kind::System, "a layer has no digest"))).collect()
     }
 
-    /// Ends the helper processes and removes what is left of the staging folder.
+    /// Ends the helper processes and removes what is left in the staging folder; what it protects is still needed.
     pub fn clean(self) -> Result<()> {
         if let Some(hasher) = self.hasher {
             hasher.stop();
         }
         drop(self.network);
-        crate::sys::userns::remove_trees_here(&[self.staging.path().to_path_buf()])
+        self.staging.empty_here()
     }
 }

@@ -42,6 +42,7 @@ use crate::run::network;
 pub use crate::run::options::Network;
 use crate::store::Store;
 use crate::store::image::ImageRecord;
+use crate::store::staging::Staging;
 use crate::sys::process;
 use crate::sys::security;
 use crate::sys::userns::{self, Crossing, IdMap};
@@ -55,6 +56,9 @@ use walk::{Finished, Progress, Walk};
 
 /// How long an interrupted worker may take to clean up, and its processes to be gone.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often a build is begun again because something that it had found was pruned before it could be protected.
+const ATTEMPTS: usize = 4;
 
 /// Options of a build.
 #[derive(Debug, Clone, Default)]
@@ -154,19 +158,42 @@ pub fn build(store: &Store, options: &Options, reporter: &dyn Reporter) -> Resul
     }
     checked.refuse()?;
     let Prepared { options, path, plan, target, globals, .. } = &prepared;
-    let mut walk = Walk::new(store, options, plan, globals.clone(), *target, path)?;
-    let finished = match walk.advance(None, reporter)? {
+    for left in (0..ATTEMPTS).rev() {
+        let mut walk = Walk::new(store, options, plan, globals.clone(), *target, path)?;
+        let built = attempt(store, options, &mut walk, reporter);
+        let lost = |id: &&str| matches!(store.usable_layer(id), Ok(None));
+        match built {
+            Err(_) if left > 0 && walk.stands_on().iter().any(lost) => {}
+            built => return built,
+        }
+    }
+    unreachable!("the last attempt returns")
+}
+
+/// Walks through the build and records what comes of it.
+fn attempt(store: &Store, options: &Options, walk: &mut Walk<'_>, reporter: &dyn Reporter) -> Result<ImageRecord> {
+    let record = |finished: Finished| {
+        let image = store.record_image(finished.config, finished.layers)?;
+        for tag in &options.tags {
+            store.set_name(tag, &image.manifest)?;
+        }
+        Ok(image)
+    };
+    match walk.advance(None, reporter)? {
         Progress::Done => {
             walk.save_index();
-            walk.finish(None)?
+            record(walk.finish(None)?)
         }
-        Progress::NeedsWorker => in_worker(store, &mut walk, reporter)?,
-    };
-    let image = store.record_image(finished.config, finished.layers)?;
-    for tag in &options.tags {
-        store.set_name(tag, &image.manifest)?;
+        Progress::NeedsWorker => {
+            // A build is the command that can afford to look for what killed ones have left.
+            crate::run::control::sweep(store)?;
+            let staging = store.staging()?;
+            // Held until the image is recorded: nobody else names the layers before.
+            let image = in_worker(store, walk, &staging, reporter).and_then(record);
+            staging.remove()?;
+            image
+        }
     }
-    Ok(image)
 }
 
 /// The Dockerfile's path (for its ignore file) and text.
@@ -197,9 +224,14 @@ fn dockerfile(options: &Options) -> Result<(PathBuf, Vec<u8>)> {
 }
 
 /// Goes on with a walk in a worker, with all ids; the front draws what it tells.
-fn in_worker(store: &Store, walk: &mut Walk<'_>, reporter: &dyn Reporter) -> Result<Finished> {
-    // A build is the command that can afford to look for what killed ones have left.
-    crate::run::control::sweep(store)?;
+fn in_worker(store: &Store, walk: &mut Walk<'_>, staging: &Staging, reporter: &dyn Reporter) -> Result<Finished> {
+    if !store.lease(staging, &walk.stands_on())? {
+        return Err(fail_with(
+            Kind::System,
+            "a layer that the build had found was removed by another command",
+            "Run the command again.",
+        ));
+    }
     let map = IdMap::of_caller()?;
     let (ours, theirs) = Channel::pair()?;
     let signals = process::signal_descriptor().context("blocking signals")?;
@@ -210,7 +242,7 @@ fn in_worker(store: &Store, walk: &mut Walk<'_>, reporter: &dyn Reporter) -> Res
         let _ = security::die_with_parent();
         let _ = security::set_dumpable(false);
         let _ = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-        let result = work(store, walk, &theirs);
+        let result = work(store, walk, &theirs, staging);
         let packed = Crossing::pack(result.and_then(|f| serde_json::to_string(&f).context("packing the result")));
         theirs.send(&Message::Built(packed)).map_or(1, |()| 0)
     })?;
@@ -219,10 +251,9 @@ fn in_worker(store: &Store, walk: &mut Walk<'_>, reporter: &dyn Reporter) -> Res
     if result.is_ok() {
         let _ = process::wait(&worker);
     } else {
-        // A worker whose step failed has cleaned up and is gone. One that is interrupted has not; its folder can go as
-        // soon as nobody holds it.
+        // A worker whose step failed has cleaned up and is gone. One that is interrupted has not: what is left goes with
+        // the folder.
         process::end_family(&worker, PATIENCE);
-        let _ = userns::remove_trees(&store.abandoned_staging()?);
     }
     result
 }
@@ -298,8 +329,8 @@ impl Reporter for Teller<'_> {
     }
 }
 
-fn work(store: &Store, walk: &mut Walk<'_>, channel: &Channel) -> Result<Finished> {
-    let mut executor = Executor::new(store, channel)?;
+fn work(store: &Store, walk: &mut Walk<'_>, channel: &Channel, staging: &Staging) -> Result<Finished> {
+    let mut executor = Executor::new(store, channel, staging);
     let advanced = walk.advance(Some(&mut executor), &Teller(channel));
     walk.save_index();
     let finished = match advanced {

@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
     pub fn advance(&mut self, mut executor: Option<&mut Executor<'_>>, reporter: &dyn Reporter) -> Result<Progress> {
         while let Some(index) = self.todo.front().copied() {
             if !self.stages.contains_key(&index) {
-                self.begin_stage(index, reporter)?;
+                self.begin_stage(index, executor.as_deref(), reporter)?;
             }
             while let Some(step) = self.work(index).steps.front().cloned() {
                 self.announce(index, &step.text, reporter);
@@ -149,6 +149,16 @@ impl<'a> Walk<'a> {
         Ok(Finished { config, layers })
     }
 
+    /// The layers in the store on which its stages stand so far.
+    pub fn stands_on(&self) -> Vec<&str> {
+        let all = self.stages.values().flat_map(|work| &work.layers);
+        all.filter_map(|layer| match layer {
+            StageLayer::Published(layer) => Some(layer.id.as_str()),
+            StageLayer::Made(_) => None,
+        })
+        .collect()
+    }
+
     /// Keeps what was learnt about the context's files.
     pub fn save_index(&self) {
         if let Some(context) = self.context.get() {
@@ -172,7 +182,7 @@ impl<'a> Walk<'a> {
         reporter.report(Event::Step { number: self.number, total: self.total, stage, text: text.to_string() });
     }
 
-    fn begin_stage(&mut self, index: usize, reporter: &dyn Reporter) -> Result<()> {
+    fn begin_stage(&mut self, index: usize, executor: Option<&Executor<'_>>, reporter: &dyn Reporter) -> Result<()> {
         let stage = &self.plan.stages[index];
         let at = |message: String| self.plan.source.error(stage.from_span, message);
         let platform = self.plan.platform_of(index, &self.globals)?;
@@ -199,6 +209,11 @@ impl<'a> Walk<'a> {
             }
             Base::Image(text) => {
                 let image = self.store.find_image(&text).map_err(|error| missing_base(error, at, &text))?;
+                if let Some(executor) = executor
+                    && !executor.lease(&image.layers)?
+                {
+                    return Err(at(format!("the image {text} was removed while the build was at work")));
+                }
                 let clock = Some(image.created.clone());
                 self.stage_on(image.config.clone(), image.layers.clone(), clock)
             }
@@ -264,6 +279,12 @@ impl<'a> Walk<'a> {
         }
         let Some(chain) = self.chain(index, executor) else { return Ok(false) };
         let Some(found) = self.store.cached_step(&inputs.key(&chain))? else { return Ok(false) };
+        // Without an executor nothing is protected yet: that happens when there is one, or the image is recorded.
+        if let Some(executor) = executor
+            && !executor.lease(std::slice::from_ref(&found.layer))?
+        {
+            return Ok(false);
+        }
         if let Some(also) = also.and_then(|also| also.known(executor)) {
             self.store.remember_step(&also.key(&chain), &found)?;
         }

@@ -14,6 +14,7 @@ use crate::store::Store;
 use crate::store::container::{ContainerRecord, short};
 use crate::store::image::ImageRecord;
 use crate::store::layer::{LayerRecord, LayerRef};
+use crate::store::staging::Staging;
 use crate::sys::path::Root;
 use crate::sys::userns;
 use anyhow::Context;
@@ -55,8 +56,23 @@ pub fn commit(
     };
     config.config = committed(&container.config, &config.config, container);
     change(&mut config)?;
-    let mut layers = container.layers.iter().map(|id| present(store, container, id)).collect::<Result<Vec<_>>>()?;
-    let top = userns::run(|| layer_of(store, container))?;
+    let layers = container.layers.iter().map(|id| present(store, container, id)).collect::<Result<Vec<_>>>()?;
+    // Held until the image is recorded: the new layer is named by nobody else before.
+    let staging = store.staging()?;
+    let top = userns::run(|| layer_of(store, container, &staging));
+    let image = top.and_then(|top| record(store, container, options, config, layers, top));
+    staging.remove()?;
+    image
+}
+
+fn record(
+    store: &Store,
+    container: &ContainerRecord,
+    options: &Options,
+    mut config: ImageConfig,
+    mut layers: Vec<LayerRef>,
+    top: Option<LayerRef>,
+) -> Result<ImageRecord> {
     let now = time::now();
     config.created = Some(now.clone());
     if options.author.is_some() {
@@ -109,11 +125,10 @@ fn committed(effective: &Execution, base: &Execution, container: &ContainerRecor
 }
 
 /// The container's changes as a layer in the store; none when there are none. In a worker: all ids are needed.
-fn layer_of(store: &Store, container: &ContainerRecord) -> Result<Option<LayerRef>> {
+fn layer_of(store: &Store, container: &ContainerRecord, staging: &Staging) -> Result<Option<LayerRef>> {
     let upper = Root::open(&store.container_dir(&container.id).join("upper"))
         .with_context(|| format!("opening the files of container {}", short(&container.id)))?;
     let skip = mount_points(&upper)?;
-    let staging = store.staging()?;
     let result = copy_twice(&upper, &skip, staging.path()).and_then(|(made, info)| {
         if info.files == 0 {
             return Ok(None);
@@ -126,9 +141,9 @@ fn layer_of(store: &Store, container: &ContainerRecord) -> Result<Option<LayerRe
             recipe: false,
             unsynced_boot: String::new(),
         };
-        store.publish_layer(&staging, &made, record).map(Some)
+        store.publish_layer(staging, &made, record).map(Some)
     });
-    userns::remove_trees_here(&[staging.path().to_path_buf()])?;
+    staging.empty_here()?;
     result
 }
 

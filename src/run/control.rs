@@ -5,12 +5,11 @@
 use super::{network, profile, signal};
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::store::Store;
-use crate::store::container::{ContainerRecord, StateRecord, Status, no_container};
-use crate::store::staging::Staging;
+use crate::store::container::{ContainerLock, ContainerRecord, StateRecord, Status, no_container};
 use crate::sys::{process, userns};
 use anyhow::Context;
 use rustix::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a container that is just being made may take until its process is known.
@@ -56,14 +55,15 @@ pub fn remove(store: &Store, container: &ContainerRecord, force: bool, seconds: 
     let Some(_lock) = store.lock_ended(&container.id, force)? else {
         return if store.is_alive(&container.id)? { Err(running(container)) } else { gone(container, force) };
     };
-    let staging = store.staging()?;
     await_first_process(store, &container.id)?;
-    if !store.detach_container(&container.id, &staging)? {
-        userns::remove_trees(&[staging.path().to_path_buf()])?;
+    if !store.forget_container(&container.id)? {
         return gone(container, force);
     }
-    collect(store, &staging)?;
-    userns::remove_trees(&[staging.path().to_path_buf()])
+    // Nothing here may need room on the disk: removing is what people do when there is none.
+    let mut rubbish = store.container_rubbish(&container.id);
+    let left = collect(store)?;
+    rubbish.extend(left.paths);
+    userns::remove_trees(&rubbish)
 }
 
 fn running(container: &ContainerRecord) -> anyhow::Error {
@@ -81,38 +81,36 @@ fn running(container: &ContainerRecord) -> anyhow::Error {
 /// Removes what commands that were killed have left: half made containers, containers that were to be removed at their
 /// end, and staging folders. Does nothing, quickly, when there is nothing.
 pub fn sweep(store: &Store) -> Result<()> {
-    if store.abandoned_containers()?.is_empty() && store.abandoned_staging()?.is_empty() {
-        return Ok(());
-    }
-    let staging = store.staging()?;
-    collect(store, &staging)?;
-    userns::remove_trees(&[staging.path().to_path_buf()])
+    let left = collect(store)?;
+    userns::remove_trees(&left.paths)
 }
 
-/// Moves everything abandoned into `staging`. Of two commands that sweep at once each victim goes to one.
-fn collect(store: &Store, staging: &Staging) -> Result<()> {
-    for id in store.abandoned_containers()? {
-        let _lock = store.lock_ended(&id, false)?;
-        await_first_process(store, &id)?;
-        store.detach_container(&id, staging)?;
+/// What killed commands have left, to be removed.
+struct Leftovers {
+    paths: Vec<PathBuf>,
+    /// The containers among them are ours until their files are gone.
+    _locks: Vec<ContainerLock>,
+}
+
+/// Finds everything abandoned and takes it off the lists. Two commands that sweep at once may remove the same files.
+fn collect(store: &Store) -> Result<Leftovers> {
+    let (mut paths, mut locks) = (Vec::new(), Vec::new());
+    let dead = store.abandoned_containers()?;
+    for id in &dead {
+        locks.extend(store.lock_ended(id, false)?);
+        await_first_process(store, id)?;
+        store.forget_container(id)?;
+        paths.extend(store.container_rubbish(id));
     }
-    store.drop_dead_names()?;
+    if !dead.is_empty() {
+        store.drop_dead_names()?;
+    }
     store.sweep_flights()?;
     for path in store.abandoned_staging()? {
         network::end_stray(&path);
-        move_into(&path, staging)?;
+        paths.push(path);
     }
-    Ok(())
-}
-
-fn move_into(victim: &Path, staging: &Staging) -> Result<()> {
-    let Some(name) = victim.file_name() else { return Ok(()) };
-    match std::fs::rename(victim, staging.path().join(name)) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).with_context(|| format!("moving {} aside", victim.display()))
-        }
-        _ => Ok(()),
-    }
+    Ok(Leftovers { paths, _locks: locks })
 }
 
 /// The container vanished while we were at it: what `force` asks for, and a failure otherwise.

@@ -3,8 +3,15 @@
 use super::layer::LayerRef;
 use super::{Store, record};
 use crate::error::Result;
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How exact the time of a step's last use is: a hit within this span of the last one writes nothing.
+const USE_GRANULARITY: Duration = Duration::from_secs(3600);
 
 /// `cache/steps/<key>.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +24,22 @@ pub struct StepRecord {
     pub inputs: Vec<(String, String)>,
 }
 
+/// A step in the cache.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its key, in hex.
+    pub key: String,
+    /// What is recorded of it.
+    pub record: StepRecord,
+    /// When it was last made or found, exact to an hour. Never in the future, whatever the clock did meanwhile.
+    pub used: SystemTime,
+}
+
 impl Store {
+    pub(super) fn steps_dir(&self) -> PathBuf {
+        self.root.join("cache/steps")
+    }
+
     fn step_path(&self, key: &str) -> PathBuf {
         self.root.join("cache/steps").join(format!("{key}.json"))
     }
@@ -25,8 +47,39 @@ impl Store {
     /// The record of a step with this key (hex), if its layer is still there.
     pub fn cached_step(&self, key: &str) -> Result<Option<StepRecord>> {
         // A damaged record is no reason to fail a build: it is a miss, and the step will overwrite it.
-        let Some(found) = record::read::<StepRecord>(&self.step_path(key)).ok().flatten() else { return Ok(None) };
-        Ok(self.usable_layer(&found.layer.id)?.filter(|l| *l == found.layer).map(|_| found))
+        let path = self.step_path(key);
+        let Some(found) = record::read::<StepRecord>(&path).ok().flatten() else { return Ok(None) };
+        if self.usable_layer(&found.layer.id)?.is_none_or(|l| l != found.layer) {
+            return Ok(None);
+        }
+        note_use(&path);
+        Ok(Some(found))
+    }
+
+    /// All steps in the cache, in the order of their keys. A damaged record is none.
+    pub fn steps(&self) -> Result<Vec<Step>> {
+        let now = SystemTime::now();
+        let dir = self.steps_dir();
+        let mut found = Vec::new();
+        for name in record::names(&dir)? {
+            let Some(key) = name.strip_suffix(".json") else { continue };
+            let path = dir.join(&name);
+            let Some(record) = record::read::<StepRecord>(&path).ok().flatten() else { continue };
+            let Ok(used) = fs::metadata(&path).and_then(|m| m.modified()) else { continue };
+            found.push(Step { key: key.to_string(), record, used: used.min(now) });
+        }
+        Ok(found)
+    }
+
+    /// Forgets a step; its layer is another matter. One that is not there is fine.
+    pub fn forget_step(&self, key: &str) -> Result<()> {
+        let path = self.step_path(key);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(e).with_context(|| format!("removing {}", path.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Remembers a step. Lost in a power cut at worst, which is a miss.
@@ -43,5 +96,39 @@ impl Store {
     pub fn remember_inputs(&self, slot: &str, inputs: &[(String, String)]) -> Result<()> {
         let path = self.root.join("cache/steps").join(format!(".last-{slot}"));
         record::write_quick(&path, &record::to_json(&inputs)?)
+    }
+}
+
+/// Sets a record's time, by which the least recently used are found, unless it is recent enough. A failure costs nothing
+/// but the order.
+fn note_use(path: &Path) {
+    let now = SystemTime::now();
+    let recent = |used: SystemTime| now.duration_since(used).is_ok_and(|age| age < USE_GRANULARITY);
+    if fs::metadata(path).and_then(|m| m.modified()).is_ok_and(recent) {
+        return;
+    }
+    let _ = File::open(path).and_then(|file| file.set_modified(now));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_use_is_noted_once_an_hour_and_the_future_does_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let set = |time| File::create(&path).unwrap().set_modified(time).unwrap();
+        let get = || fs::metadata(&path).unwrap().modified().unwrap();
+        let now = SystemTime::now();
+        let (recent, old) = (now - USE_GRANULARITY / 2, now - USE_GRANULARITY * 2);
+        set(recent);
+        note_use(&path);
+        assert_eq!(get(), recent);
+        for other in [old, now + USE_GRANULARITY] {
+            set(other);
+            note_use(&path);
+            assert!(get() >= now && get() < now + USE_GRANULARITY, "{:?}", get());
+        }
     }
 }

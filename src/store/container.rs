@@ -210,7 +210,7 @@ impl Store {
     fn take_over_name(&self, name: &str, id: &str) -> Result<()> {
         // One at a time: of two, the second would remove what the first has just claimed.
         let _alone = self.lock_names()?;
-        if let Some(owner) = self.name_owner(name).filter(|owner| self.container_dir(owner).exists()) {
+        if let Some(owner) = self.name_owner(name).filter(|owner| self.is_or_will_be(owner)) {
             return Err(fail_with(
                 Kind::InUse,
                 format!("the container name {name:?} is already in use by {}", short(&owner)),
@@ -237,11 +237,16 @@ impl Store {
         order::take(&self.containers_dir().join("by-name/.lock"), Rank::Names, Mode::Exclusive)
     }
 
+    /// Whether there is such a container, or somebody is just making one: a folder without record and maker is neither.
+    fn is_or_will_be(&self, id: &str) -> bool {
+        self.container_dir(id).join("container.json").exists() || self.is_alive(id).unwrap_or(true)
+    }
+
     /// Removes the names of containers that are gone: those whose makers were killed before there was a record of them.
     pub fn drop_dead_names(&self) -> Result<()> {
         let _alone = self.lock_names()?;
         for name in record::names(&self.containers_dir().join("by-name"))? {
-            if self.name_owner(&name).is_none_or(|owner| !self.container_dir(&owner).exists()) {
+            if self.name_owner(&name).is_none_or(|owner| !self.is_or_will_be(&owner)) {
                 let _ = fs::remove_file(self.name_link(&name));
             }
         }
@@ -470,10 +475,11 @@ mod tests {
             let winners = std::thread::scope(|scope| {
                 let claim = |n: usize| {
                     let (store, name) = (&store, &name);
-                    scope.spawn(move || store.create_container(&format!("{round}{n}").repeat(32), name).is_ok())
+                    scope.spawn(move || store.create_container(&format!("{round}{n}").repeat(32), name))
                 };
                 let all: Vec<_> = (0..8).map(claim).collect();
-                all.into_iter().map(|t| t.join().unwrap()).filter(|won| *won).count()
+                let held: Vec<_> = all.into_iter().map(|t| t.join().unwrap()).collect();
+                held.iter().filter(|won| won.is_ok()).count()
             });
             assert_eq!(winners, 1, "{left:?}");
         }

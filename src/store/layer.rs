@@ -3,6 +3,9 @@
 //! A layer is made in a staging folder as `{fs/, layer.json[, tar.zst]}` and gets its place by one rename. Until its
 //! bytes are known to be on disk its record says so with the boot id; after a reboot such a layer does not count as
 //! present, unless an image names it (an image is only recorded after a sync, but the mark may come back).
+//!
+//! A layer goes by one step as well, which needs no room on the disk: its record is unlinked. A folder without record is
+//! rubbish, and the next sweep takes it.
 
 use super::lock::Rank;
 use super::staging::Staging;
@@ -50,7 +53,7 @@ pub struct LayerRef {
 }
 
 impl Store {
-    fn layers_dir(&self) -> PathBuf {
+    pub(super) fn layers_dir(&self) -> PathBuf {
         self.root.join("layers")
     }
 
@@ -64,7 +67,7 @@ impl Store {
         self.layer_dir(id).join("fs")
     }
 
-    fn by_diff(&self, diff_id: &Digest) -> PathBuf {
+    pub(super) fn by_diff(&self, diff_id: &Digest) -> PathBuf {
         self.layers_dir().join("by-diff").join(diff_id.hex())
     }
 
@@ -105,18 +108,20 @@ impl Store {
     /// Moves a finished layer from staging into its place. `made` holds `fs/` (and `tar.zst` if the record says so).
     ///
     /// When the store already has the diff id, that layer is given and `made` stays where it is, for the caller's
-    /// staging folder to take with it.
-    pub fn publish_layer(&self, _staging: &Staging, made: &Path, mut found: LayerRecord) -> Result<LayerRef> {
+    /// staging folder to take with it. Either way `staging` protects the layer from now on.
+    pub fn publish_layer(&self, staging: &Staging, made: &Path, mut found: LayerRecord) -> Result<LayerRef> {
         let _adding = self.lock_shared()?;
         let diff_id = Digest::parse(&found.diff_id)?;
         // One publisher at a time: of two with the same layer, the second finds the first one's.
         let _alone = lock::take(&self.root.join("publish.lock"), Rank::Publish, Mode::Exclusive)?;
         if let Some(present) = self.find_layer(&diff_id)? {
+            staging.lease_ids([present.id.as_str()])?;
             return Ok(present);
         }
         found.unsynced_boot = boot_id();
         record::write_quick(&made.join("layer.json"), &record::to_json(&found)?)?;
         let id = random_hex(8);
+        staging.lease_ids([id.as_str()])?;
         fs::rename(made, self.layer_dir(&id)).with_context(|| format!("moving {} into the store", made.display()))?;
         record::write_quick(&self.by_diff(&diff_id), id.as_bytes())?;
         Ok(LayerRef { id, diff_id: found.diff_id, tar_size: found.tar_size, content_size: found.content_size })
@@ -141,28 +146,36 @@ impl Store {
         synced.into_iter().try_for_each(record::Pending::place)
     }
 
-    /// Moves the layers that neither an image nor a container names into a staging folder, from where they are removed.
-    /// `candidates` narrows it to these ids; the step cache does not count as a user. While the record of an image or
-    /// container is damaged nobody knows what it uses, and nothing is moved.
-    pub fn detach_layers(&self, candidates: &[String], staging: &Staging) -> Result<usize> {
+    /// Takes layers out of the store, as far as nobody names them: no image, no container, no step of the cache and no
+    /// command that is at work. Gives their folders, which are to be removed in a user namespace once the caller has
+    /// nothing locked any more. While the record of an image or container is damaged nobody knows what it uses, and no
+    /// layer goes.
+    pub fn forget_layers(&self, candidates: &[String]) -> Result<Vec<PathBuf>> {
         let _alone = self.lock_exclusive()?;
-        let Some(used) = self.used_layers()? else { return Ok(0) };
-        let mut moved = 0;
-        for id in candidates {
+        self.forget_unused(candidates)
+    }
+
+    /// [`Store::forget_layers`] for one who holds the store's lock.
+    pub(super) fn forget_unused(&self, candidates: &[String]) -> Result<Vec<PathBuf>> {
+        let Some(mut used) = self.used_layers()? else { return Ok(Vec::new()) };
+        used.extend(self.steps()?.into_iter().map(|step| step.record.layer.id));
+        used.extend(self.leased_layers()?);
+        let mut gone = Vec::new();
+        for id in candidates.iter().filter(|id| !used.contains(*id)) {
             let dir = self.layer_dir(id);
-            if used.contains(id) || !dir.exists() {
-                continue;
+            let diff_id = self.layer(id).ok().flatten().and_then(|found| Digest::parse(&found.diff_id).ok());
+            match fs::remove_file(dir.join("layer.json")) {
+                Ok(()) => gone.push(dir),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e).with_context(|| format!("removing {}", dir.display())),
             }
-            if let Ok(Some(found)) = self.layer(id)
-                && let Ok(diff_id) = Digest::parse(&found.diff_id)
+            if let Some(diff_id) = diff_id
                 && fs::read_to_string(self.by_diff(&diff_id)).is_ok_and(|named| named == *id)
             {
                 fs::remove_file(self.by_diff(&diff_id)).context("removing a layer from the index")?;
             }
-            fs::rename(&dir, staging.path().join(id)).with_context(|| format!("moving {} aside", dir.display()))?;
-            moved += 1;
         }
-        Ok(moved)
+        Ok(gone)
     }
 
     /// The ids of all layers in the store.
@@ -223,11 +236,31 @@ mod tests {
         let layer = publish(&store, "a");
         let damaged = dir.path().join("images/00.json");
         fs::write(&damaged, "{").unwrap();
-        let staging = store.staging().unwrap();
-        assert_eq!(store.detach_layers(std::slice::from_ref(&layer.id), &staging).unwrap(), 0);
-        assert!(store.layer_tree(&layer.id).exists());
+        let forget = || store.forget_layers(std::slice::from_ref(&layer.id)).unwrap();
+        assert!(forget().is_empty());
+        assert!(store.usable_layer(&layer.id).unwrap().is_some());
         fs::remove_file(&damaged).unwrap();
-        assert_eq!(store.detach_layers(std::slice::from_ref(&layer.id), &staging).unwrap(), 1);
+        assert_eq!(forget(), [store.layer_dir(&layer.id)]);
+        assert_eq!(store.usable_layer(&layer.id).unwrap(), None);
+        assert_eq!(store.find_layer(&Digest::parse(&layer.diff_id).unwrap()).unwrap(), None);
+        assert!(forget().is_empty(), "one of two removers wins");
+    }
+
+    #[test]
+    fn what_a_live_command_published_or_a_step_names_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let staging = store.staging().unwrap();
+        let layer = publish(&store, "a");
+        assert!(store.lease(&staging, &[&layer.id]).unwrap());
+        let forget = || store.forget_layers(std::slice::from_ref(&layer.id)).unwrap();
+        assert!(forget().is_empty(), "it is leased");
+        let step = super::super::cache::StepRecord { layer: layer.clone(), created: String::new(), inputs: vec![] };
+        store.remember_step("00", &step).unwrap();
+        drop(staging);
+        assert!(forget().is_empty(), "a step gave it");
+        store.forget_step("00").unwrap();
+        assert_eq!(forget().len(), 1);
     }
 
     #[test]

@@ -4,26 +4,49 @@
 
 use super::Store;
 use super::container::short;
-use super::staging::Staging;
 use crate::error::Result;
 use anyhow::Context;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+/// How long the maker of something hidden may take to give it its name: far longer than any does. A time in the future,
+/// which a clock that was set back leaves behind, counts like one in the past.
+const NAMING: Duration = Duration::from_secs(60);
+
+/// Whether a file or folder was last changed too long ago for its maker to be still at it.
+pub(super) fn is_stale(meta: &fs::Metadata) -> bool {
+    let Ok(changed) = meta.modified() else { return false };
+    let now = SystemTime::now();
+    now.duration_since(changed).or_else(|_| changed.duration_since(now)).is_ok_and(|age| age > NAMING)
+}
 
 impl Store {
-    /// Takes a container out of the store: its folder moves into `staging`, from where it is removed, and its name is
-    /// free. One step for everyone who looks. False when it was gone already.
-    pub fn detach_container(&self, id: &str, staging: &Staging) -> Result<bool> {
+    /// Takes a container out of the store: without its record it is none, and its name is free. One step for everyone who
+    /// looks, which needs no room on the disk; what is left is [`Store::container_rubbish`]. The caller holds the
+    /// container's lock. False when it was gone already.
+    pub fn forget_container(&self, id: &str) -> Result<bool> {
         let name = self.container(id).ok().flatten().map(|record| record.name);
-        match fs::rename(self.container_dir(id), staging.path().join(id)) {
+        match fs::remove_file(self.container_dir(id).join("container.json")) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(e).with_context(|| format!("moving container {} aside", short(id))),
+            Err(e) => return Err(e).with_context(|| format!("removing the record of container {}", short(id))),
         }
         if let Some(name) = name {
             self.release_name(&name, id);
         }
         Ok(true)
+    }
+
+    /// What is to be removed, in this order, of a container that has no record any more. The lock goes last: until then
+    /// everyone sees whether somebody is at it.
+    pub fn container_rubbish(&self, id: &str) -> Vec<PathBuf> {
+        let dir = self.container_dir(id);
+        let entries = fs::read_dir(&dir).into_iter().flatten().flatten();
+        let mut all: Vec<PathBuf> = entries.filter(|e| e.file_name() != "lock").map(|e| e.path()).collect();
+        all.push(dir);
+        all
     }
 
     /// The ids of container folders that nobody will finish or remove any more: half made or half removed ones, and those
@@ -37,34 +60,41 @@ impl Store {
                 // Damage is for a person to look at.
                 Err(_) => false,
             };
-            if unwanted && !self.is_alive(&id)? && !self.being_removed(&id) {
+            if unwanted && !self.is_alive(&id)? {
                 dead.push(id);
             }
         }
         for entry in fs::read_dir(self.containers_dir()).into_iter().flatten().flatten() {
-            let old = entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
             if let Ok(name) = entry.file_name().into_string()
                 && name.starts_with('.')
-                && old.is_some_and(|age| age.as_secs() > 60)
+                && entry.metadata().is_ok_and(|meta| is_stale(&meta))
             {
                 dead.push(name);
             }
         }
         Ok(dead)
     }
-
-    /// A folder that has lost its lock file already is being emptied by its monitor, or was when that died: it counts as
-    /// abandoned when nothing has changed in it for a minute.
-    fn being_removed(&self, id: &str) -> bool {
-        let dir = self.container_dir(id);
-        let age = || dir.metadata().and_then(|m| m.modified()).ok()?.elapsed().ok();
-        !dir.join("lock").exists() && age().is_none_or(|age| age.as_secs() < 60)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_two_removers_wins_and_the_lock_goes_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let id = "d".repeat(64);
+        let held = store.create_container(&id, "x").unwrap();
+        std::fs::write(held.dir().join("container.json"), "{").unwrap();
+        assert!(store.forget_container(&id).unwrap());
+        assert!(!store.forget_container(&id).unwrap());
+        std::fs::create_dir(held.dir().join("upper")).unwrap();
+        assert_eq!(store.container_rubbish(&id), [held.dir().join("upper"), held.dir().to_path_buf()]);
+        assert!(store.abandoned_containers().unwrap().is_empty(), "its remover still holds it");
+        drop(held);
+        assert_eq!(store.abandoned_containers().unwrap(), [id]);
+    }
 
     #[test]
     fn a_half_made_container_is_abandoned_when_its_maker_lets_go() {
@@ -75,12 +105,13 @@ mod tests {
         assert!(store.abandoned_containers().unwrap().is_empty());
         drop(held);
         assert_eq!(store.abandoned_containers().unwrap(), [id.as_str()]);
-        let staging = store.staging().unwrap();
-        assert!(store.detach_container(&id, &staging).unwrap());
-        assert!(!store.detach_container(&id, &staging).unwrap(), "one of two removers wins");
-        assert!(store.abandoned_containers().unwrap().is_empty());
         let other = "e".repeat(64);
-        let held = store.create_container(&other, "x").expect("the name is free again");
+        let held = store.create_container(&other, "x").expect("the name of one without record and maker is free");
+        assert_eq!(store.abandoned_containers().unwrap(), [id.as_str()]);
+        for path in store.container_rubbish(&id) {
+            let _ = std::fs::remove_dir_all(path);
+        }
+        assert!(store.abandoned_containers().unwrap().is_empty());
         store.drop_dead_names().unwrap();
         let error = store.create_container(&"f".repeat(64), "x").expect_err("a living container keeps its name");
         assert!(error.to_string().contains(short(&other)), "{error}");

@@ -132,6 +132,10 @@ impl Store {
         ] {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(dir))?;
         }
+        // Made now, so that no removal needs an inode for its lock on a full disk.
+        for file in ["lock", "publish.lock", "containers/by-name/.lock"] {
+            File::options().append(true).create(true).open(self.root.join(file))?;
+        }
         self.create_stub()?;
         record::write_durable(&self.root.join("version"), format!("{FORMAT}\n").as_bytes())
     }

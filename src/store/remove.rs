@@ -1,6 +1,6 @@
 //! Removes names and images. What a container was made from stays until the container goes.
 
-use super::container::short;
+use super::container::{ContainerRecord, short};
 use super::image::{ImageRecord, NameRecord};
 use super::{Store, record};
 use crate::error::{Kind, Result, fail_with};
@@ -18,15 +18,39 @@ pub struct Removed {
 }
 
 /// Removes what `text` names, by the peers' rules: a name among several only loses its image; the last name takes the
-/// image with it; an id with several names needs `force`. An image that a container was made from is never removed,
-/// `force` or not. Layers that nobody else uses go too.
+/// image with it; an id with several names needs `force`. An image that a container was made from is not removed,
+/// `force` or not (see [`users`]). Layers that nobody else uses go too; those that steps of a build gave stay in the
+/// cache.
 pub fn rmi(store: &Store, text: &str, force: bool) -> Result<Removed> {
-    let (removed, layers) = {
+    let (removed, gone) = {
         let _alone = store.lock_exclusive()?;
-        take_out(store, text, force)?
+        let (removed, layers) = take_out(store, text, force)?;
+        (removed, store.forget_unused(&layers)?)
     };
-    remove_layers(store, &layers)?;
+    if !gone.is_empty() {
+        // A worker is made anyway: what killed commands left goes with it.
+        let mut rubbish = store.abandoned_staging()?;
+        rubbish.extend(gone);
+        userns::remove_trees(&rubbish)?;
+    }
     Ok(removed)
+}
+
+/// The containers that keep [`rmi`] with `force` from removing what `text` names. None if only a name would go.
+pub fn users(store: &Store, text: &str) -> Result<Vec<ContainerRecord>> {
+    if store.dead_name(text)?.is_some() {
+        return Ok(Vec::new());
+    }
+    let (image, found_by) = store.find_image_and_name(text)?;
+    if found_by.is_some() && store.names()?.iter().filter(|name| name.manifest == image.manifest).count() > 1 {
+        return Ok(Vec::new());
+    }
+    let mut all = store.containers()?;
+    all.retain(|container| match found_by {
+        Some(_) => container.image_manifest == image.manifest,
+        None => container.image_id == image.id,
+    });
+    Ok(all)
 }
 
 /// Removes names and records and gives the layers that may have lost their last user.
@@ -69,22 +93,6 @@ fn take_out(store: &Store, text: &str, force: bool) -> Result<(Removed, Vec<Stri
     Ok((removed, layers))
 }
 
-fn remove_layers(store: &Store, layers: &[String]) -> Result<()> {
-    if layers.is_empty() {
-        return Ok(());
-    }
-    let staging = store.staging()?;
-    let path = staging.path().to_path_buf();
-    if store.detach_layers(layers, &staging)? > 0 {
-        // A worker is made anyway: what killed commands left goes with it.
-        let mut rubbish = store.abandoned_staging()?;
-        rubbish.push(path);
-        return userns::remove_trees(&rubbish);
-    }
-    // Nothing of other ids is in it.
-    Ok(std::fs::remove_dir_all(path)?)
-}
-
 impl Store {
     /// What images and containers name; `None` if one of their records is damaged.
     pub(super) fn used_layers(&self) -> Result<Option<HashSet<String>>> {
@@ -124,7 +132,7 @@ fn check_unused(store: &Store, records: &[ImageRecord]) -> Result<()> {
     Err(fail_with(
         Kind::InUse,
         format!("image {} is in use by the container {}", short(&first.image_id), shown.join(", ")),
-        format!("Remove the container first: `dhow rm{running} {}`.", first.name),
+        format!("Remove the container first (`dhow rm{running} {}`), or both (`dhow rmi -f`).", first.name),
     ))
 }
 

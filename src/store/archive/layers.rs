@@ -65,8 +65,13 @@ impl<'a> Layers<'a> {
     }
 
     fn find(&mut self, diff_id: Digest) -> Result<bool> {
-        let stored = self.store.find_layer(&diff_id)?;
-        Ok(stored.map(|layer| self.ready.insert(diff_id, Ready::Stored(layer))).is_some())
+        // One that goes between the look and the lease is unpacked like any other.
+        let Some(layer) = self.store.find_layer(&diff_id)? else { return Ok(false) };
+        if !self.store.lease(self.staging, &[&layer.id])? {
+            return Ok(false);
+        }
+        self.ready.insert(diff_id, Ready::Stored(layer));
+        Ok(true)
     }
 
     /// While another command unpacks this layer, waits for it; but who has begun others goes on without waiting, because
@@ -153,7 +158,8 @@ impl<'a> Layers<'a> {
         };
         let result = publish().and_then(|()| record(&layers));
         if result.is_err() {
-            let _ = self.store.detach_layers(&made, self.staging);
+            self.staging.end_leases();
+            let _ = self.store.forget_layers(&made).and_then(|gone| crate::sys::userns::remove_trees_here(&gone));
         }
         result
     }

@@ -21,6 +21,7 @@ pub mod ignore;
 pub mod index;
 pub mod instruction;
 mod key;
+pub mod listing;
 pub mod owner;
 pub mod parse;
 mod pattern;
@@ -50,7 +51,7 @@ use anyhow::Context as _;
 use execute::Executor;
 use rustix::fd::{AsFd, OwnedFd};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use walk::{Finished, Progress, Walk};
 
@@ -196,6 +197,15 @@ fn attempt(store: &Store, options: &Options, walk: &mut Walk<'_>, reporter: &dyn
     }
 }
 
+/// Names of the Dockerfile of a context, the first that exists counts.
+const NAMES: [&str; 2] = ["Containerfile", "Dockerfile"];
+
+/// Where the Dockerfile of a context is, whether it is there or not: for what lies beside it.
+pub fn default_dockerfile(context: &Path) -> PathBuf {
+    let [containerfile, dockerfile] = NAMES.map(|name| context.join(name));
+    if containerfile.exists() { containerfile } else { dockerfile }
+}
+
 /// The Dockerfile's path (for its ignore file) and text.
 fn dockerfile(options: &Options) -> Result<(PathBuf, Vec<u8>)> {
     if let Some(text) = &options.file_text {
@@ -204,7 +214,7 @@ fn dockerfile(options: &Options) -> Result<(PathBuf, Vec<u8>)> {
     let candidates = match &options.file {
         // As Podman and Docker both take it: relative to the current folder, else to the context.
         Some(file) => vec![file.clone(), options.context.join(file)],
-        None => ["Containerfile", "Dockerfile"].map(|name| options.context.join(name)).to_vec(),
+        None => NAMES.map(|name| options.context.join(name)).to_vec(),
     };
     let path = candidates.iter().find(|p| p.exists()).cloned().ok_or_else(|| match &options.file {
         Some(file) => {

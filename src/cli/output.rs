@@ -47,12 +47,29 @@ pub fn is_closed(error: &anyhow::Error) -> bool {
     error.is::<Closed>()
 }
 
-fn checked(done: io::Result<()>) -> Result<()> {
-    match done {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(anyhow::Error::new(Closed)),
-        Err(e) => Err(anyhow::Error::new(e).context("writing to standard output")),
-        Ok(()) => Ok(()),
+/// Standard output as a stream, for what is written piece by piece; see [`failed`].
+pub struct Standard;
+
+impl Write for Standard {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        io::stdout().lock().write(data)
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().lock().flush()
+    }
+}
+
+/// What a failed write to standard output means.
+pub fn failed(error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => anyhow::Error::new(Closed),
+        _ => anyhow::Error::new(error).context("writing to standard output"),
+    }
+}
+
+fn checked(done: io::Result<()>) -> Result<()> {
+    done.map_err(failed)
 }
 
 /// Whether standard output is a terminal.

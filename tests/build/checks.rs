@@ -68,3 +68,30 @@ fn findings_fail_a_build_before_its_first_step_where_that_is_wanted() {
     given("BUILDKIT_DOCKERFILE_CHECK=error=perhaps").fails(125).says("error is true or false");
     refused(&sb, "ctx", "# check=skip\nFROM base\n", 125).says("Dockerfile:1:1: invalid check option");
 }
+
+#[test]
+fn a_context_is_listed_with_the_lines_that_decide() {
+    let sb = Sandbox::new();
+    sb.write("ctx/src/main.c", "12345");
+    sb.write("ctx/old/x", "x");
+    sb.write("ctx/.dockerignore", "old\n");
+    let want = "IN    SIZE       PATH\nyes   4 B        .dockerignore\nno               old/   (.dockerignore:1: old)\n\
+                yes   5 B        src/main.c\n2 files of 9 B can go in; 1 path left out\n";
+    assert_eq!(sb.dhow(["builder", "context", "ctx"]).ok().stdout, want);
+    assert_eq!(sb.dhow(["build", "context", "ctx"]).ok().stdout, want);
+    assert_eq!(sb.dhow(["build", "context"]).cwd("ctx").ok().stdout, want);
+    // Listing needs no store, and a Dockerfile's own ignore file goes first.
+    assert!(!sb.store().exists());
+    sb.write("ctx/My", "FROM scratch\n");
+    sb.write("ctx/My.dockerignore", "src\n");
+    let out = sb.dhow(["build", "context", "-f", "ctx/My", "ctx"]).ok().has("no               src/   (");
+    assert!(out.stdout.contains("/ctx/My.dockerignore:1: src)"), "{out}");
+    sb.dhow(["build", "context", "-f", "none", "ctx"]).fails(125).says("none");
+    // A folder of that name, or a name for the result, means a build.
+    sb.dhow(["build", "-t", "x", "context"]).fails(125).says("does not exist");
+    sb.write("context/Dockerfile", "FROM scratch\nLABEL a=b\n");
+    sb.dhow(["build", "context"]).ok().has("STEP 2/2: LABEL a=b");
+    sb.dhow(["build", "context", "ctx"]).ok().has("src/main.c");
+    sb.dhow(["build", "ctx", "other"]).fails(125).says("one context");
+    sb.dhow(["builder", "context", "nowhere"]).fails(125).says("nowhere");
+}

@@ -1,6 +1,7 @@
 //! `dhow build`: makes an image from a Dockerfile and a folder.
 
 use super::Verb;
+use super::context::{BuilderContext, find_dockerfile};
 use crate::build::Options;
 use crate::cli::checks::{self, Call};
 use crate::cli::flags::network::NetworkFlags;
@@ -83,6 +84,9 @@ pub struct Build {
     /// The folder that COPY and ADD read from, or - for a Dockerfile on standard input
     #[arg(value_name = "CONTEXT", default_value = ".")]
     context: String,
+    /// The folder to list, with `context` as the word before it
+    #[arg(value_name = "CONTEXT", hide = true)]
+    listed: Option<String>,
 }
 
 impl Build {
@@ -112,6 +116,24 @@ impl Build {
         Ok(())
     }
 
+    /// `build context [FOLDER]` lists a context. A folder of that name is built as any other, and a name for the result
+    /// shows that a build is meant.
+    fn listing(&self) -> Result<Option<BuilderContext>> {
+        let word = self.context == "context" && self.tag.is_empty();
+        if let (Some(extra), false) = (&self.listed, word) {
+            return Err(fail_with(
+                Kind::User,
+                format!("unexpected argument {extra:?}: a build has one context"),
+                "`dhow builder context FOLDER` lists what is in one.",
+            ));
+        }
+        if !word || (self.listed.is_none() && Path::new("context").exists()) {
+            return Ok(None);
+        }
+        let context = self.listed.as_deref().unwrap_or(".").into();
+        Ok(Some(BuilderContext { file: self.file.clone(), context }))
+    }
+
     /// The options; `context` is where files come from, `text` the Dockerfile if it came by standard input.
     fn options(&self, context: PathBuf, text: Option<Vec<u8>>) -> Result<Options> {
         let file = match self.file.as_deref() {
@@ -130,23 +152,6 @@ impl Build {
             labels: labels::parse(&self.label)?,
         })
     }
-}
-
-/// A `--file` is looked for from here, then in the context, as podman does.
-fn find_dockerfile(context: &Path, name: &str) -> Result<PathBuf> {
-    let here = std::path::absolute(name)?;
-    if here.exists() {
-        return Ok(here);
-    }
-    let inside = context.join(name);
-    if inside.exists() {
-        return Ok(inside);
-    }
-    Err(fail_with(
-        Kind::User,
-        format!("--file {name}: no such file, neither here nor in the context {}", context.display()),
-        "Name the Dockerfile from the folder you are in, or from the context.",
-    ))
 }
 
 fn build_args(words: &[String]) -> Result<BTreeMap<String, String>> {
@@ -216,6 +221,9 @@ impl Verb for Build {
     const ABOUT: &'static str = "Build an image from a Dockerfile";
 
     fn run(self) -> Result<i32> {
+        if let Some(listing) = self.listing()? {
+            return listing.run();
+        }
         self.check()?;
         let call = Call::parse(self.only_check, self.call.as_deref())?;
         let text =

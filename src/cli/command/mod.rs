@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod commit;
+pub mod context;
 pub mod exec;
 pub mod exists;
 pub mod generate;
@@ -140,7 +141,7 @@ const IMAGE: &[Entry] = &[
     entry::<tag::Tag>(),
 ];
 
-const BUILDER: &[Entry] = &[entry::<build::Build>()];
+const BUILDER: &[Entry] = &[entry::<build::Build>(), entry::<context::BuilderContext>()];
 const SYSTEM: &[Entry] = &[entry::<info::Info>()];
 const GENERATE: &[Entry] = &[entry::<generate::Man>(), entry::<generate::Completions>()];
 

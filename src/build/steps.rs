@@ -50,7 +50,7 @@ impl Walk<'_> {
         let code = executor.run(request, &parents, number, network).map_err(|e| located(step, e))?;
         if code != 0 {
             let shown = run.shown(&self.work(index).state.shell());
-            let place = step.error(format!("the command {shown:?} did not complete successfully: exit code {code}"));
+            let place = step.error(format!("the command {shown:?} did not complete successfully: exit code: {code}"));
             return Err(fail(Kind::Exit(code), format!("{place:#}")));
         }
         self.executed(index, number, parents, inputs, None, created_by, executor)

@@ -42,7 +42,7 @@ fn what_is_missing_is_named() {
 fn a_failing_command_gives_its_code_and_leaves_the_steps_before_it() {
     let sb = Sandbox::with_base();
     let out = refused(&sb, "ctx", "FROM base\nRUN echo good > /good\nRUN echo last words >&2; exit 42\nRUN true\n", 42);
-    out.says("last words").says("Dockerfile:3").says("exit code 42");
+    out.says("last words").says("Dockerfile:3").says("exit code: 42");
     assert_eq!(sb.dhow(["images", "-q", "ctx"]).ok().text(), "", "a failed build made an image");
     let out = build(&sb, "ctx", "FROM base\nRUN echo good > /good\nRUN true\n");
     assert_eq!(hits(&out), 1, "{out}");

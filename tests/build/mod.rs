@@ -6,6 +6,11 @@ mod checks;
 mod failures;
 mod files;
 mod language;
+mod rules;
+mod rules_cache;
+mod rules_config;
+mod rules_copy;
+mod rules_run;
 
 use crate::support::{Output, Sandbox};
 

@@ -10,6 +10,7 @@ pub mod error;
 pub mod image;
 pub mod layer;
 pub mod progress;
+pub mod registry;
 pub mod run;
 pub mod store;
 pub mod sys;

@@ -3,14 +3,16 @@
 //! Like `steps`; which files those are and how they are written is in `copy`.
 
 use super::context::Context;
-use super::copy::{self as files, Chmod, Request, Source};
+use super::copy::{self as files, Request, Source};
+use super::copy_remote;
 use super::execute::{Executor, StageLayer, TreeInputs};
+use super::glob;
 use super::instruction::{Step, copy::Copy};
 use super::key::{self, Inputs};
 use super::owner;
 use super::walk::{Walk, located, missing_base};
-use crate::error::{Kind, Result, fail_with};
-use crate::progress::{Event, Reporter};
+use crate::error::Result;
+use crate::progress::Reporter;
 use crate::store::image::ImageRecord;
 use crate::sys::path::Root;
 use anyhow::Context as _;
@@ -27,7 +29,9 @@ impl Walk<'_> {
     ) -> Result<bool> {
         let created_by = copy.history();
         let workdir = self.work(index).state.workdir().to_string();
+        let (sources, remotes) = copy_remote::split(copy).map_err(|e| located(step, e))?;
         let definition = definition(copy, &created_by, &workdir)?;
+        let definition = self.identify(&remotes, definition, executor.as_deref()).map_err(|e| located(step, e))?;
         // A stage's tree is known by its layers: when they are the same as last time, nothing has to be read.
         let layers = self.layers_of(index, step, copy)?;
         let also = layers.map(|layers| TreeInputs { definition: definition.clone(), layers });
@@ -45,18 +49,23 @@ impl Walk<'_> {
             (Some(also), Some(executor)) => Some(executor.readable(&also.layers)?),
             _ => None,
         };
-        if tree.is_none() && !copy.sources.is_empty() {
+        if tree.is_none() && !sources.is_empty() {
             self.open_context()?;
         }
         let request = Request {
-            sources: &copy.sources,
+            sources: &sources,
             dest: &copy.dest,
             workdir: &workdir,
-            chmod: copy.chmod.map(|mode| Chmod::parse(&format!("{mode:o}"))).transpose()?,
+            owner: None,
+            chmod: copy.chmod.clone(),
+            exclude: &copy.exclude,
+            parents: copy.parents,
             add: copy.add,
-            ..Request::default()
+            unpack: copy.add && copy.unpack != Some(false),
         };
-        let (selected, digest) = match &self.files(&tree) {
+        // A context that an earlier step opened is none of a step without local sources.
+        let from = self.files(&tree).filter(|_| !sources.is_empty());
+        let (selected, digest) = match &from {
             Some(from) => {
                 let selected = files::select(from, &request).map_err(|e| located(step, e))?;
                 let digest = files::digest(from, &selected, &request).map_err(|e| located(step, e))?;
@@ -75,14 +84,24 @@ impl Walk<'_> {
         self.say_why(index, &inputs, step, reporter);
         let parents = self.work(index).layers.clone();
         let number = executor.begin(&parents)?;
-        let dest = executor.writable(&parents, number, false)?;
-        let owner = copy.chown.as_deref().map(|spec| owner::resolve_chown(spec, &dest)).transpose();
+        // As in BuildKit, --chmod takes the ordinary way.
+        let link = copy.link && copy.chmod.is_none();
+        let base = if link { Some(executor.readable(&parents)?) } else { None };
+        let dest = executor.writable(if link { &[] } else { &parents }, number, false)?;
+        let accounts = base.as_ref().unwrap_or(&dest);
+        let owner = copy.chown.as_deref().map(|spec| owner::resolve_chown(spec, accounts)).transpose();
         let request = Request { owner: owner.map_err(|e| located(step, e))?, ..request };
-        if let Some(from) = &self.files(&tree) {
-            execute(from, &selected, &request, &dest, reporter).map_err(|e| located(step, e))?;
+        if let Some(from) = &self.files(&tree).filter(|_| !sources.is_empty()) {
+            files::place(from, &selected, &request, &dest, reporter).map_err(|e| located(step, e))?;
         }
+        let remotes = self.pinned(&remotes)?;
+        copy_remote::execute(&remotes, copy, &request, &dest, number, executor, reporter)
+            .map_err(|e| located(step, e))?;
         copy_inline(copy, &request, &dest, number, executor).map_err(|e| located(step, e))?;
-        drop(dest);
+        if let Some(base) = &base {
+            files::keep_folders(base, &dest, &request).map_err(|e| located(step, e))?;
+        }
+        drop((dest, base));
         self.executed(index, number, parents, inputs, also, created_by, executor)
     }
 
@@ -116,30 +135,10 @@ impl Walk<'_> {
 fn definition(copy: &Copy, created_by: &str, workdir: &str) -> Result<Inputs> {
     let inline: Vec<_> = copy.files.iter().map(|f| (&f.name, &f.content)).collect();
     // The history separates words by blanks, which a name may hold, too.
-    let words = (created_by, &copy.sources, &copy.dest, workdir);
+    let words = (created_by, copy.shown_sources(), &copy.dest, workdir);
     Ok(Inputs::default()
         .with("the instruction", serde_json::to_string(&words)?)
         .with("the here-documents", serde_json::to_string(&inline)?))
-}
-
-/// Puts the selected files into place.
-fn execute(
-    from: &Source<'_>,
-    selected: &[files::Selected],
-    request: &Request<'_>,
-    dest: &Root,
-    reporter: &dyn Reporter,
-) -> Result<()> {
-    let done = files::execute(from, selected, request, dest)?;
-    done.warnings.into_iter().for_each(|w| reporter.report(Event::Warning(w)));
-    match done.changed {
-        Some(path) => Err(fail_with(
-            Kind::User,
-            format!("{} changed while it was copied", path.display()),
-            "Run the build again when nothing writes to the context.",
-        )),
-        None => Ok(()),
-    }
 }
 
 /// Writes the here-documents of a COPY: as files of root's in a folder of their own, copied like any others.
@@ -154,11 +153,11 @@ fn copy_inline(copy: &Copy, request: &Request<'_>, dest: &Root, number: usize, e
         let path = dir.join(&name);
         std::fs::write(&path, &file.content).with_context(|| format!("writing {}", path.display()))?;
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-        names.push(name);
+        names.push(glob::literal(&name));
     }
     let tree = Root::open(&dir).context("opening the here-documents")?;
     let source = Source::Tree(&tree);
-    let request = Request { sources: &names, ..request.clone() };
+    let request = Request { sources: &names, exclude: &[], parents: false, unpack: false, ..request.clone() };
     let selected = files::select(&source, &request)?;
     files::execute(&source, &selected, &request, dest)?;
     Ok(())

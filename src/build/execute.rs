@@ -5,6 +5,7 @@
 
 use super::hasher::Hasher;
 use super::key::{self, Inputs};
+use super::remote;
 use crate::error::{Kind, Result, fail};
 use crate::progress::{Event, Reporter};
 use crate::run::channel::{Channel, Message};
@@ -215,6 +216,12 @@ impl<'a> Executor<'a> {
             [only] => Root::open(&self.store.root().join(only)).context("opening a layer"),
             several => Ok(Root::from_fd(mount_overlay(self.store, several, None, false)?)),
         }
+    }
+
+    /// Has the front fetch something.
+    pub fn fetch(&self, request: &remote::Request) -> Result<remote::Fetched> {
+        let answer = self.channel.fetch(serde_json::to_string(request)?)?;
+        serde_json::from_str(&answer).context("reading what the front fetched")
     }
 
     /// A folder for things of this build that are no layer.

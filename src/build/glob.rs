@@ -129,6 +129,22 @@ impl Glob {
     }
 }
 
+/// `name` as a pattern that matches it and nothing else.
+pub fn literal(name: &str) -> String {
+    if !has_wildcard(name.as_bytes()) {
+        return name.to_string();
+    }
+    let mut pattern = String::new();
+    for c in name.chars() {
+        match c {
+            '*' | '?' | '[' => pattern.extend(['[', c, ']']),
+            '\\' => pattern.push_str("\\\\"),
+            _ => pattern.push(c),
+        }
+    }
+    pattern
+}
+
 /// Whether the text holds a wildcard that no backslash protects. Without one, Go's tools take the text, backslashes
 /// included, as a plain name.
 pub fn has_wildcard(text: &[u8]) -> bool {
@@ -282,6 +298,19 @@ mod tests {
         let glob = Glob::compile("*a".repeat(200).as_bytes(), true).unwrap();
         assert!(!glob.matches("a".repeat(4000).as_bytes().iter().chain(b"b").copied().collect::<Vec<_>>().as_slice()));
         assert!(Glob::compile("a".repeat(2000).as_bytes(), true).is_err());
+    }
+
+    #[test]
+    fn literal_names_match_themselves() {
+        for name in ["plain", "a*b", "[x]?", "\\*[", "back\\slash"] {
+            let pattern = literal(name);
+            if has_wildcard(pattern.as_bytes()) {
+                let glob = Glob::compile(pattern.as_bytes(), false).unwrap();
+                assert!(glob.matches(name.as_bytes()) && !glob.matches(b"a--b"), "{name}");
+            } else {
+                assert_eq!(pattern, name);
+            }
+        }
     }
 
     #[test]

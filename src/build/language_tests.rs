@@ -1,5 +1,6 @@
 //! Golden files (`tests/golden/dockerfile/<case>/`), and what they cannot show.
 
+use super::copy::Chmod;
 use super::instruction::run::{Form, Run};
 use super::instruction::*;
 use super::parse::{Span, parse};
@@ -113,14 +114,17 @@ fn copy_expands_all_but_from() {
     let copy = copied("COPY --from=b --chown=$U:g --chmod=$M $S/a \"x\" [$D", &[("U", "u"), ("M", "755"), ("D", "d")]);
     let copy = copy.unwrap();
     assert_eq!((copy.sources, copy.dest.as_str()), (vec!["/a".into(), "x".into()], "[d"));
-    assert_eq!((copy.chown.as_deref(), copy.chmod, copy.from.as_deref()), (Some("u:g"), Some(0o755), Some("b")));
     assert_eq!(
-        copied("COPY --chmod=$M a b", &[("M", "9")]).unwrap_err(),
-        "D:1:1: invalid --chmod=9: it is an octal number from 0 to 7777"
+        (copy.chown.as_deref(), copy.chmod, copy.from.as_deref()),
+        (Some("u:g"), Some(Chmod::Octal(0o755)), Some("b"))
     );
     assert_eq!(
-        copied("ADD $U a", &[("U", "https://x/y")]).unwrap_err(),
-        "D:1:1: not supported yet: ADD of a remote source: https://x/y"
+        copied("COPY --chmod=$M a b", &[("M", "9")]).unwrap_err(),
+        "D:1:1: --chmod=9: expected an octal mode up to 7777, or one like u=rwX,go-w"
+    );
+    assert_eq!(
+        copied("COPY $U a", &[("U", "https://x/y")]).unwrap_err(),
+        "D:1:1: COPY cannot take a remote source: https://x/y; ADD can"
     );
     assert_eq!(copied("COPY a 'b", &[]).unwrap_err(), "D:1:1: unfinished single quote");
 }

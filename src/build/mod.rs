@@ -11,6 +11,7 @@ pub mod change;
 pub mod check;
 pub mod context;
 pub mod copy;
+mod copy_remote;
 mod copy_step;
 mod execute;
 pub mod expand;
@@ -25,6 +26,7 @@ pub mod listing;
 pub mod owner;
 pub mod parse;
 mod pattern;
+pub mod remote;
 pub mod source;
 pub mod stage;
 pub mod state;
@@ -35,7 +37,7 @@ pub mod words;
 #[cfg(test)]
 mod language_tests;
 
-use crate::error::{Kind, Result, fail, fail_with};
+use crate::error::{Kind, Result, fail, fail_with, kind_of};
 use crate::image::reference::Reference;
 use crate::progress::{Event, Reporter};
 use crate::run::channel::{Channel, Message};
@@ -257,7 +259,7 @@ fn in_worker(store: &Store, walk: &mut Walk<'_>, staging: &Staging, reporter: &d
         theirs.send(&Message::Built(packed)).map_or(1, |()| 0)
     })?;
     drop(theirs);
-    let result = follow(&ours, &signals, reporter);
+    let result = follow(store, &ours, &signals, reporter);
     if result.is_ok() {
         let _ = process::wait(&worker);
     } else {
@@ -268,7 +270,7 @@ fn in_worker(store: &Store, walk: &mut Walk<'_>, staging: &Staging, reporter: &d
     result
 }
 
-fn follow(channel: &Channel, signals: &OwnedFd, reporter: &dyn Reporter) -> Result<Finished> {
+fn follow(store: &Store, channel: &Channel, signals: &OwnedFd, reporter: &dyn Reporter) -> Result<Finished> {
     // Ended here too, in case the worker is killed.
     let mut connection = None;
     let mut patience = Patience::default();
@@ -290,6 +292,16 @@ fn follow(channel: &Channel, signals: &OwnedFd, reporter: &dyn Reporter) -> Resu
                 let result = network::connect(pid, &dir);
                 connection = result.as_ref().ok().map(|pasta| network::Guard::new(*pasta));
                 channel.send(&Message::Connected(Crossing::pack(result)))?;
+            }
+            Some(Message::Fetch(what)) => {
+                let request = serde_json::from_str(&what).context("reading what is to be fetched")?;
+                let fetched = remote::fetch(store, &request, Some(signals));
+                // Whoever pressed Ctrl-C wants the whole build to end.
+                if let Some(Kind::Exit(_)) = fetched.as_ref().err().and_then(kind_of) {
+                    return Err(fetched.expect_err("just seen"));
+                }
+                let fetched = fetched.and_then(|f| serde_json::to_string(&f).context("packing what was fetched"));
+                channel.send(&Message::Fetched(Crossing::pack(fetched)))?;
             }
             Some(Message::Built(result)) => {
                 drop(connection);

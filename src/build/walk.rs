@@ -77,6 +77,8 @@ pub struct Walk<'a> {
     globals: Arc<Globals>,
     pub(super) context_file: &'a Path,
     pub(super) context: OnceCell<Context>,
+    /// What remote sources were when this build asked for the first time: it does not ask again.
+    pub(super) remotes: BTreeMap<String, String>,
     /// Stages to do, in order; the first is the current one.
     todo: std::collections::VecDeque<usize>,
     pub(super) stages: BTreeMap<usize, StageWork>,
@@ -105,6 +107,7 @@ impl<'a> Walk<'a> {
             globals: Arc::new(globals),
             context_file,
             context: OnceCell::new(),
+            remotes: BTreeMap::new(),
             todo: needed.into(),
             stages: BTreeMap::new(),
             target,

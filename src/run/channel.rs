@@ -33,6 +33,10 @@ pub enum Message {
     Resize,
     /// worker → front: news of a build.
     Progress(Event),
+    /// worker → front: something has to be fetched from the network; what, as JSON.
+    Fetch(String),
+    /// front → worker: how that went, as JSON.
+    Fetched(Crossing<String>),
     /// worker → front: a build's result, as JSON.
     Built(Crossing<String>),
 }
@@ -72,6 +76,19 @@ impl Channel {
         loop {
             match self.receive()? {
                 Some(Message::Connected(result)) => return result.unpack(),
+                Some(Message::Signal(number)) => not_an_end(number)?,
+                Some(_) => {}
+                None => return Err(fail(Kind::System, "interrupted")),
+            }
+        }
+    }
+
+    /// Asks the front to fetch something, and waits for it.
+    pub fn fetch(&self, what: String) -> Result<String> {
+        self.send(&Message::Fetch(what))?;
+        loop {
+            match self.receive()? {
+                Some(Message::Fetched(result)) => return result.unpack(),
                 Some(Message::Signal(number)) => not_an_end(number)?,
                 Some(_) => {}
                 None => return Err(fail(Kind::System, "interrupted")),

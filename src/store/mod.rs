@@ -13,6 +13,7 @@
 //! containers/<id>/              see `container`; containers/by-name/<name> → id
 //! cache/steps/<key>.json        build step → layer
 //! cache/context/                digests of context files
+//! cache/remote/                 files that builds fetched, see `download`
 //! staging/<id>/ + lock          anything half made; swept when nobody holds the lock
 //! flights/<kind>-<key>          locked by the process that makes a layer or step which others want, too (see `flight`)
 //! stub/                         lowest overlay layer: the mount points that a container needs
@@ -27,6 +28,7 @@ pub mod blob;
 pub mod cache;
 pub mod compose;
 pub mod container;
+pub mod download;
 pub mod export;
 pub mod flight;
 pub mod image;

@@ -276,6 +276,14 @@ pub fn spawn_plain(command: &mut std::process::Command) -> io::Result<std::proce
     command.spawn()
 }
 
+/// [`spawn_plain`] for a helper that is of use only to this process: it is killed when we end.
+pub fn spawn_bound(command: &mut std::process::Command) -> io::Result<std::process::Child> {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: the closure runs between fork and exec and makes one system call, which touches no memory of ours.
+    unsafe { command.pre_exec(super::security::die_with_parent) };
+    spawn_plain(command)
+}
+
 /// Waits until one of the descriptors is ready (or `timeout_ms` passes; negative: for ever). Gives the `revents` of each.
 /// A descriptor of `None` is skipped.
 pub fn poll(fds: &[(Option<BorrowedFd<'_>>, i16)], timeout_ms: i32) -> io::Result<Vec<i16>> {

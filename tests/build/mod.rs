@@ -1,11 +1,13 @@
-//! `dhow build` on real Dockerfiles: what the language means (`language`), what happens to files (`files`), what is
-//! cached and why not (`cache`), what is likely a mistake (`checks`), and how builds fail and end (`failures`).
+//! `dhow build` on real Dockerfiles: what the language means (`language`), what happens to files (`files`, and rule by
+//! rule `rules_copy`), where they come from (`remote`), what is cached and why not (`cache`), what is likely a mistake
+//! (`checks`), and how builds fail and end (`failures`).
 
 mod cache;
 mod checks;
 mod failures;
 mod files;
 mod language;
+mod remote;
 mod rules;
 mod rules_cache;
 mod rules_config;

@@ -1,179 +1,330 @@
-//! The rules for paths, owners and modes of COPY (docs/dockerfile-rules.md), each by a build and a look at its result.
+//! The rules of COPY and ADD, one test each: `rule_NN_…` (docs/dockerfile-rules.md lists them all). Each builds, and looks
+//! at what is in the image.
 
-use super::{build, refused, shell};
-use crate::support::Sandbox;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
 
-/// A sandbox with `base`, and these files in the context `ctx`, each holding its own path.
-fn with_files(names: &[&str]) -> Sandbox {
-    let sb = Sandbox::with_base();
-    for name in names {
-        sb.write(format!("ctx/{name}"), *name);
-    }
-    sb
+use super::{again, build, hits, refused, shell};
+use crate::support::Sandbox;
+
+/// The names in `dir` of the image `ctx`.
+#[track_caller]
+fn names(sb: &Sandbox, dir: &str) -> String {
+    shell(sb, "ctx", &format!("cd {dir} && find . ! -type d | sort | tr '\\n' ' '"))
 }
 
-/// The files below `dir` in the image, sorted, on one line.
-fn files(sb: &Sandbox, image: &str, dir: &str) -> String {
-    let found = shell(sb, image, &format!("cd {dir} && find . -mindepth 1 ! -type d | sort"));
-    found.lines().map(|l| l.trim_start_matches("./")).collect::<Vec<_>>().join(" ")
+fn mode(sb: &Sandbox, name: &str, mode: u32) {
+    fs::set_permissions(sb.path(name), fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]
 fn rule_01_a_folder_means_its_contents() {
-    let sb = with_files(&["d/f", "d/sub/g"]);
-    let text = "FROM base\nCOPY d /a\nCOPY d/ /b/\nCOPY d/. /c\nRUN mkdir -p /e/d\nCOPY d /e\n";
-    build(&sb, "ctx", text);
-    for dir in ["/a", "/b", "/c", "/e"] {
-        assert_eq!(files(&sb, "ctx", dir), "f sub/g", "{dir}");
-    }
+    let sb = Sandbox::with_base();
+    sb.write("ctx/d/sub/f", "x");
+    build(&sb, "ctx", "FROM base\nCOPY d /a\nCOPY d/ /b\nCOPY d/. /c/\nCOPY ./d /new/deep/\n");
+    assert_eq!(shell(&sb, "ctx", "ls /a /b /c /new/deep | tr '\\n' ' '").matches("sub").count(), 4);
 }
 
 #[test]
-fn rule_02_a_file_goes_into_a_folder_or_takes_the_name() {
-    let sb = with_files(&["f"]);
-    let text = "FROM base\nWORKDIR /w\nCOPY f /new/\nCOPY f /named\nRUN mkdir /real && ln -s real /link\nCOPY f /real\n\
-        COPY f .\nCOPY f /link/g\nWORKDIR /v\nCOPY f ./\n";
+fn rule_02_a_file_goes_into_a_folder_or_becomes_the_destination() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/f", "x");
+    let text = "FROM base\nWORKDIR /w\nCOPY f /slash/\nCOPY f .\nCOPY f /tmp\nCOPY f /plain\nRUN ln -s /home /h\nCOPY f /h\n\
+        COPY f sub/name\n";
     build(&sb, "ctx", text);
-    let seen = shell(
-        &sb,
-        "ctx",
-        "ls -d /new/f /named /real/f /w/f /real/g /v/f | wc -l; test -f /named && test -L /link && echo ok",
-    );
-    assert_eq!(seen, "6\nok");
+    let out =
+        shell(&sb, "ctx", "ls -d /slash/f /w/f /tmp/f /plain /home/f /w/sub/name | wc -l; [ -L /h ] && echo link");
+    assert_eq!(out, "6\nlink");
 }
 
 #[test]
 fn rule_03_several_sources_need_no_slash() {
-    let sb = with_files(&["a", "b", "d/c"]);
-    build(&sb, "ctx", "FROM base\nCOPY a b /one\nCOPY d a /two\n");
-    assert_eq!(shell(&sb, "ctx", "cat /one; echo; ls /two"), "b\na\nc");
+    let sb = Sandbox::with_base();
+    sb.write("ctx/a", "a");
+    sb.write("ctx/b", "b");
+    build(&sb, "ctx", "FROM base\nCOPY a b /x\nCOPY a b /y/\n");
+    assert_eq!(shell(&sb, "ctx", "cat /x; ls /y"), "ba\nb");
 }
 
 #[test]
-fn rule_04_sources_stay_in_their_root() {
-    let sb = with_files(&["f", "sub/g"]);
-    let text = "FROM base AS s\nWORKDIR /deep/in\nRUN echo s > rel && echo r > /root-file\nFROM base\nCOPY /f ../../f sub/../f /a/\n\
-        COPY --from=s root-file /b/\nCOPY --from=s ../../deep/in/rel /c/\n";
+fn rule_04_sources_stop_at_the_root() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/d/f", "x");
+    let text = "FROM base AS s\nWORKDIR /deep/er\nRUN echo s > /root-file\nFROM base\nCOPY ../../d/f /1\nCOPY /d/f /2\n\
+        COPY --from=s root-file /3\nCOPY --from=s ../../../root-file /4\n";
     build(&sb, "ctx", text);
-    assert_eq!(shell(&sb, "ctx", "cat /a/f; echo; cat /b/root-file /c/rel"), "f\nr\ns");
-    refused(&sb, "bad", "FROM base AS s\nWORKDIR /deep\nRUN echo s > rel\nFROM base\nCOPY --from=s rel /x\n", 125)
-        .says("rel");
+    assert_eq!(shell(&sb, "ctx", "cat /1 /2 /3 /4"), "xxs\ns");
 }
 
 #[test]
 fn rule_05_wildcards_match_by_component() {
-    let sb = with_files(&["p/a.c", "p/.hidden.c", "p/b.h", "p/q/c.c", "p/r/d.c", "[x]", "x1"]);
-    let text =
-        "FROM base\nCOPY p/*.c /a/\nCOPY p/* /b/\nCOPY p/?/*.c /c/\nCOPY [[]x] /d/\nCOPY x[0-9] /e/\nCOPY p*/q /f/\n";
-    build(&sb, "ctx", text);
-    assert_eq!(files(&sb, "ctx", "/a"), ".hidden.c a.c");
-    // The folders q and r give what is in them.
-    assert_eq!(files(&sb, "ctx", "/b"), ".hidden.c a.c b.h c.c d.c");
-    assert_eq!(files(&sb, "ctx", "/c"), "c.c d.c");
+    let sb = Sandbox::with_base();
+    for name in ["s/a/1", "s/b/2", "s/.dot/3", "s/plain", "s/deep/er/4", "[x]", "s/q1", "s/q22"] {
+        sb.write(format!("ctx/{name}"), name);
+    }
+    build(
+        &sb,
+        "ctx",
+        "FROM base\nCOPY s/* /all/\nCOPY s/q? /one/\nCOPY [[]x] /bracket/\nCOPY s/*/er /two/\nCOPY s/[a-b]/* /class/\n",
+    );
+    assert_eq!(names(&sb, "/all"), "./1 ./2 ./3 ./er/4 ./plain ./q1 ./q22");
+    assert_eq!(names(&sb, "/one"), "./q1");
+    assert_eq!(names(&sb, "/bracket"), "./[x]");
+    assert_eq!(names(&sb, "/two"), "./4");
+    assert_eq!(names(&sb, "/class"), "./1 ./2");
+}
+
+#[test]
+fn rule_06_a_wildcard_may_match_nothing_and_a_name_may_not() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/f", "x");
+    build(&sb, "ctx", "FROM base\nCOPY no*thing /x\nCOPY --parents no/*/thing /y/\n");
+    assert_eq!(shell(&sb, "ctx", "ls -d /x /y 2>/dev/null | wc -l"), "0");
+    refused(&sb, "ctx", "FROM base\nCOPY nothing /x\n", 125).says("Dockerfile:2").says("nothing: not found");
+    refused(&sb, "ctx", "FROM base\nCOPY --parents f no/thing /x/\n", 125).says("not found");
+}
+
+#[test]
+fn rule_07_links_to_a_source_are_followed_and_links_in_it_are_not() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/real/f", "content");
+    symlink("real/f", sb.path("ctx/link")).unwrap();
+    symlink("/real", sb.path("ctx/linkdir")).unwrap();
+    symlink("/absolute/nowhere", sb.path("ctx/real/dangling")).unwrap();
+    symlink("f", sb.path("ctx/real/relative")).unwrap();
+    symlink("/etc/hostname", sb.path("ctx/out")).unwrap();
+    build(&sb, "ctx", "FROM base\nCOPY link /1\nCOPY linkdir /2\nCOPY linkdir/f /3\nCOPY lin[k] /4/\n");
     assert_eq!(
-        (files(&sb, "ctx", "/d"), files(&sb, "ctx", "/e"), files(&sb, "ctx", "/f")),
-        ("[x]".into(), "x1".into(), "c.c".into())
+        shell(&sb, "ctx", "cat /1 /3 /4/link; [ ! -L /1 ] && readlink /2/dangling && readlink /2/relative"),
+        "contentcontentcontent/absolute/nowhere\nf"
+    );
+    refused(&sb, "ctx", "FROM base\nCOPY out /x\n", 125).says("not found");
+}
+
+#[test]
+fn rule_08_links_in_the_destination() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/f", "new");
+    let base = "FROM base\nRUN mkdir /t /u && chmod 1777 /u && ln -s /t /dirlink && echo old > /file && ln -s /file /filelink \
+        && ln -s /made/by /far\n";
+    build(&sb, "ctx", &format!("{base}COPY f /dirlink/\nCOPY f /filelink\nCOPY f /far/\n"));
+    assert_eq!(
+        shell(&sb, "ctx", "cat /t/f /file /made/by/f; for l in /dirlink /filelink /far; do readlink $l; done"),
+        "newnewnew/t\n/file\n/made/by"
+    );
+    // With --link nothing below is looked at: what is in the way is replaced, and folders keep what they had.
+    build(
+        &sb,
+        "ctx",
+        &format!("{base}COPY --link f /dirlink/\nCOPY --link f /filelink\nCOPY --link --chown=user f /u/\n"),
+    );
+    assert_eq!(
+        shell(
+            &sb,
+            "ctx",
+            "cat /dirlink/f /filelink /file; ls /t; [ -L /dirlink ] || stat -c '%a %u' /u /u/f | tr '\\n' ' '"
+        ),
+        "newnewold\n1777 0 644 1000"
     );
 }
 
 #[test]
-fn rule_06_a_wildcard_may_match_nothing_a_name_may_not() {
-    let sb = with_files(&["f"]);
-    build(&sb, "ctx", "FROM base\nCOPY *.none /a/\nCOPY f *.none /b/\n");
-    assert_eq!(files(&sb, "ctx", "/b"), "f");
-    refused(&sb, "missing", "FROM base\nCOPY none /a/\n", 125).says("Dockerfile:2:1").says("none").says("not found");
+fn rule_09_conflicts_of_kind() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/f", "new");
+    sb.write("ctx/d/x/y", "new");
+    let base = "FROM base\nRUN echo old > /file && mkdir -p /dir/f/full /e && ln -s /file /e/x\n";
+    refused(&sb, "ctx", &format!("{base}COPY d /file\n"), 125).says("cannot copy to non-directory");
+    refused(&sb, "ctx", &format!("{base}COPY d /e\n"), 125).says("cannot copy to non-directory");
+    refused(&sb, "ctx", &format!("{base}COPY f /dir/\n"), 125).says("cannot replace to directory");
+    fs::rename(sb.path("ctx/d/x/y"), sb.path("ctx/d/z")).unwrap();
+    fs::remove_dir(sb.path("ctx/d/x")).unwrap();
+    sb.write("ctx/d/x", "new");
+    build(&sb, "ctx", &format!("{base}COPY d /e\n"));
+    assert_eq!(shell(&sb, "ctx", "cat /e/x /file; [ -L /e/x ] || echo replaced"), "newold\nreplaced");
 }
 
 #[test]
-fn rule_07_links_on_the_way_are_followed_and_links_within_are_kept() {
-    let sb = with_files(&["real/f", "real/sub/g"]);
-    for (target, link) in [("real/f", "file"), ("real", "dir"), ("/real/sub", "absolute"), ("nowhere", "real/dangling")]
-    {
-        symlink(target, sb.path("ctx").join(link)).unwrap();
+fn rule_10_metadata_of_folders() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/d/sub/f", "x");
+    mode(&sb, "ctx/d", 0o700);
+    mode(&sb, "ctx/d/sub", 0o711);
+    let text = "FROM base\nRUN mkdir -p /old/sub && chmod 750 /old /old/sub && chown user /old /old/sub\nCOPY d /new\nCOPY d /old\n\
+        COPY --chown=7 --chmod=751 d /asked\n";
+    build(&sb, "ctx", text);
+    let out = shell(&sb, "ctx", "stat -c '%n %a %u' /new /new/sub /old /old/sub /asked /asked/sub");
+    assert_eq!(out, "/new 755 0\n/new/sub 711 0\n/old 750 1000\n/old/sub 711 0\n/asked 751 7\n/asked/sub 751 7");
+}
+
+#[test]
+fn rule_11_owners() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/f", "x");
+    let text = "FROM base AS s\nRUN echo x > /owned && chown 12:13 /owned\nFROM base\nUSER user\nCOPY f /0\nCOPY --chown=user f /1\n\
+        COPY --chown=7 f /2\nCOPY --chown=user:staff f /3\nCOPY --chown=7:50 f /up/per/4\nCOPY --from=s owned /5\n\
+        ARG WHO=user\nCOPY --chown=${WHO} f /6\n";
+    build(&sb, "ctx", text);
+    let out = shell(&sb, "ctx", "stat -c '%n %u:%g' /0 /1 /2 /3 /up /up/per /up/per/4 /5 /6 | tr '\\n' ' '");
+    assert_eq!(out, "/0 0:0 /1 1000:1000 /2 7:7 /3 1000:50 /up 7:50 /up/per 7:50 /up/per/4 7:50 /5 12:13 /6 1000:1000");
+    refused(&sb, "ctx", "FROM base\nCOPY --chown=nobody f /x\n", 125).says("no user \"nobody\"");
+}
+
+#[test]
+fn rule_12_modes() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/d/f", "x");
+    mode(&sb, "ctx/d/f", 0o4750);
+    sb.write("ctx/d/sub/g", "x");
+    mode(&sb, "ctx/d/sub", 0o1700);
+    mode(&sb, "ctx/d/sub/g", 0o640);
+    symlink("f", sb.path("ctx/d/l")).unwrap();
+    build(
+        &sb,
+        "ctx",
+        "FROM base\nCOPY d /kept\nCOPY --chmod=0604 d/f /octal/\nCOPY --chmod=go=u,+X d /sym\nARG M=u=rw,go=\nADD --chmod=$M d/f /var\n",
+    );
+    let out = shell(
+        &sb,
+        "ctx",
+        "stat -c '%n %a' /kept/f /kept/sub /kept/sub/g /octal /octal/f /sym/f /sym/sub /sym/sub/g /var",
+    );
+    assert_eq!(
+        out,
+        "/kept/f 4750\n/kept/sub 1700\n/kept/sub/g 640\n/octal 604\n/octal/f 604\n/sym/f 4777\n/sym/sub 1777\n/sym/sub/g 666\n\
+         /var 600"
+    );
+    for bad in ["9999", "10000", "u+q"] {
+        refused(&sb, "ctx", &format!("FROM base\nCOPY --chmod={bad} d /x\n"), 125).says("Dockerfile:2").says("--chmod");
     }
-    build(&sb, "ctx", "FROM base\nCOPY file /a/\nCOPY dir /b\nCOPY dir/f /c\nCOPY absolute /d\nCOPY fil* /e/\n");
-    let look = "cat /a/file /c /e/file; test -L /a/file || echo; readlink /b/dangling; cat /d/g";
-    assert_eq!(shell(&sb, "ctx", look), "real/freal/freal/f\nnowhere\nreal/sub/g");
 }
 
 #[test]
-fn rule_08_links_in_the_destination_stay_in_the_image() {
-    let sb = with_files(&["f", "d/g"]);
-    let text = "FROM base\nRUN mkdir /t && ln -s /t /abs && ln -s t rel && echo old > /t/file && ln -s t/file /flink && \
-        ln -s /not/there /new\nCOPY f /abs/\nCOPY d /rel\nCOPY f /flink\nCOPY f /abs/x/y\nCOPY f /new/\n";
-    build(&sb, "ctx", text);
-    let look =
-        "cd /t; cat f g file x/y /not/there/f; for l in abs rel flink new; do echo -n \" $(readlink /$l)\"; done";
-    assert_eq!(shell(&sb, "ctx", look), "fd/gfff /t t t/file /not/there");
-}
-
-#[test]
-fn rule_09_files_and_folders_do_not_replace_each_other() {
-    let sb = with_files(&["d/x", "e/x/y", "f"]);
-    build(&sb, "ctx", "FROM base\nRUN mkdir /t && ln -s /etc/passwd /t/x\nCOPY d /t/\nCOPY d/x /t/\n");
-    assert_eq!(shell(&sb, "ctx", "cat /t/x; test -L /t/x || echo; wc -l < /etc/passwd"), "d/x\n2");
-    sb.write("ctx/Dockerfile", "FROM base\nCOPY d /t\nCOPY e /t\n");
-    sb.dhow(["build", "--network=none", "ctx"]).fails(125).says("Dockerfile:3:1").says("cannot copy to non-directory");
-    sb.write("ctx/Dockerfile", "FROM base\nCOPY e /t\nCOPY d /t\n");
-    sb.dhow(["build", "--network=none", "ctx"]).fails(125).says("Dockerfile:3:1").says("cannot replace");
-}
-
-#[test]
-fn rule_10_the_top_folder_is_new_and_those_below_take_the_sources_metadata() {
-    let sb = with_files(&["d/sub/f"]);
-    for dir in ["ctx/d", "ctx/d/sub"] {
-        fs::set_permissions(sb.path(dir), fs::Permissions::from_mode(0o2750)).unwrap();
-    }
-    let text = "FROM base\nCOPY d /new\nRUN mkdir -p /old/sub && chmod 711 /old /old/sub && chown 7:8 /old /old/sub\n\
-        COPY d /old\nCOPY --chown=3:4 d /given\n";
-    build(&sb, "ctx", text);
-    let look = "stat -c '%n %u:%g %a' /new /new/sub /old /old/sub /given /given/sub";
-    let want = "/new 0:0 755\n/new/sub 0:0 2750\n/old 7:8 711\n/old/sub 0:0 2750\n/given 3:4 755\n/given/sub 3:4 2750";
-    assert_eq!(shell(&sb, "ctx", look), want);
-}
-
-#[test]
-fn rule_11_owners_come_from_chown_the_stage_or_root() {
-    let sb = with_files(&["f"]);
-    let text = "FROM base AS s\nRUN echo x > /owned && chown 5:6 /owned\nFROM base\nUSER user\nCOPY f /a\nCOPY --from=s /owned /b\n\
-        COPY --chown=user f /c\nCOPY --chown=9 f /d\nCOPY --chown=9:staff f /e\nCOPY --chown=user:7 f /new/in/f\n\
-        COPY --from=s --chown=0:0 /owned /g\n";
-    build(&sb, "ctx", text);
-    let look = "stat -c '%n %u:%g' /a /b /c /d /e /new /new/in /new/in/f /g";
-    let want = "/a 0:0\n/b 5:6\n/c 1000:1000\n/d 9:9\n/e 9:50\n/new 1000:7\n/new/in 1000:7\n/new/in/f 1000:7\n/g 0:0";
-    assert_eq!(shell(&sb, "ctx", look), want);
-    refused(&sb, "bad", "FROM base\nCOPY --chown=stranger Dockerfile /x\n", 125)
-        .says("Dockerfile:2:1")
-        .says("stranger");
-}
-
-#[test]
-fn rule_12_modes_are_kept_or_given() {
-    let sb = with_files(&["f", "d/g", "d/sub/h"]);
-    fs::set_permissions(sb.path("ctx/f"), fs::Permissions::from_mode(0o6751)).unwrap();
-    fs::set_permissions(sb.path("ctx/d/sub"), fs::Permissions::from_mode(0o3777)).unwrap();
-    symlink("g", sb.path("ctx/d/link")).unwrap();
-    let text = "FROM base\nCOPY f /f\nCOPY d /d\nCOPY --chmod=4711 d /e\nARG M=0600\nCOPY --chmod=$M f /deep/er/f\n";
-    build(&sb, "ctx", text);
-    let look = "stat -c '%n %a' /f /d/sub /e /e/g /e/sub /e/link /deep /deep/er/f";
-    let want = "/f 6751\n/d/sub 3777\n/e 4711\n/e/g 4711\n/e/sub 4711\n/e/link 777\n/deep 600\n/deep/er/f 600";
-    assert_eq!(shell(&sb, "ctx", look), want);
-    refused(&sb, "bad", "FROM base\nCOPY --chmod=9999 Dockerfile /x\n", 125)
-        .says("Dockerfile:2:6")
-        .says("--chmod=9999");
-}
-
-#[test]
-fn rule_13_times_and_hard_links_are_kept() {
-    let sb = with_files(&["d/f", "d/sub/g"]);
-    fs::hard_link(sb.path("ctx/d/f"), sb.path("ctx/d/sub/same")).unwrap();
-    sb.program("mkfifo", ["ctx/d/pipe"]).ok();
-    sb.program("touch", ["-d", "2001-02-03T04:05:06.789Z", "ctx/d/f", "ctx/d/sub"]).ok();
-    let _socket = std::os::unix::net::UnixListener::bind(sb.path("ctx/d/s")).unwrap();
+fn rule_13_times_hard_links_and_special_files() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/d/f", "x");
+    sb.write("ctx/d/sub/g", "x");
+    fs::hard_link(sb.path("ctx/d/f"), sb.path("ctx/d/sub/twin")).unwrap();
+    let touch = |name: &str| {
+        let path = sb.path(name);
+        assert!(
+            Command::new("touch")
+                .args(["-d", "2001-02-03 04:05:06.123456789 UTC"])
+                .arg(path)
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    rustix::fs::mknodat(rustix::fs::CWD, sb.path("ctx/d/fifo"), rustix::fs::FileType::Fifo, 0o640.into(), 0).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(sb.path("ctx/d/socket")).unwrap();
+    touch("ctx/d/f");
+    touch("ctx/d/sub");
     build(&sb, "ctx", "FROM base\nCOPY d /d\n");
-    let look =
-        "cd /d; stat -c '%h %Y' f; stat -c %Y sub; test f -ef sub/same && test -p pipe && test ! -e s && echo ok";
-    assert_eq!(shell(&sb, "ctx", look), "2 981173106\n981173106\nok");
+    let out = shell(
+        &sb,
+        "ctx",
+        "TZ=UTC stat -c '%y %h' /d/f; TZ=UTC stat -c '%y' /d/sub; [ /d/f -ef /d/sub/twin ] && echo same; \
+        [ -p /d/fifo ] && echo fifo; ls /d",
+    );
+    assert_eq!(
+        out,
+        "2001-02-03 04:05:06.123456789 +0000 2\n2001-02-03 04:05:06.123456789 +0000\nsame\nfifo\nf\nfifo\nsub"
+    );
+}
+
+#[test]
+fn rule_14_everything_and_what_is_excluded() {
+    let sb = Sandbox::with_base();
+    for name in ["a.md", ".hidden", "sub/b.md", "sub/keep.txt", "sub/deep/c.md", ".dockerignore"] {
+        sb.write(format!("ctx/{name}"), "");
+    }
+    build(
+        &sb,
+        "ctx",
+        "FROM base\nCOPY . /all\nCOPY --exclude=*.md sub /top\nCOPY --exclude=**/*.md --exclude=!deep/c.md sub /some\n",
+    );
+    assert_eq!(
+        names(&sb, "/all"),
+        "./.dockerignore ./.hidden ./Dockerfile ./a.md ./sub/b.md ./sub/deep/c.md ./sub/keep.txt"
+    );
+    assert_eq!(names(&sb, "/top"), "./deep/c.md ./keep.txt");
+    assert_eq!(names(&sb, "/some"), "./deep/c.md ./keep.txt");
+}
+
+#[test]
+fn rule_15_parents() {
+    let sb = Sandbox::with_base();
+    for name in ["x/a/1.txt", "x/a/b/2.txt", "x/c/3.md", "y/4.txt"] {
+        sb.write(format!("ctx/{name}"), name);
+    }
+    mode(&sb, "ctx/x/a", 0o711);
+    let text = "FROM base\nCOPY --parents x/a/1.txt y /1/\nCOPY --parents x/./a/b/*.txt /2/\nCOPY --parents ./x/**/*.txt /3/\n\
+        COPY --parents x/./**/*.txt /4\nCOPY x/a/1.txt y /5/\n";
+    build(&sb, "ctx", text);
+    assert_eq!(names(&sb, "/1"), "./x/a/1.txt ./y/4.txt");
+    assert_eq!(names(&sb, "/2"), "./a/b/2.txt");
+    assert_eq!(names(&sb, "/3"), "./x/a/1.txt ./x/a/b/2.txt");
+    assert_eq!(names(&sb, "/4"), "./a/1.txt ./a/b/2.txt");
+    assert_eq!(names(&sb, "/5"), "./1.txt ./4.txt");
+    assert_eq!(shell(&sb, "ctx", "stat -c %a /1/x/a /4/a | tr '\\n' ' '"), "711 711");
+}
+
+#[test]
+fn rule_16_local_archives_are_unpacked_by_content() {
+    let sb = Sandbox::with_base();
+    sb.write("tree/d/f", "packed");
+    sb.write("ctx/empty.tar", "");
+    for (name, form) in [("plain", "-c"), ("gz.txt", "-cz"), ("zst", "-c --zstd")] {
+        let words = ["-C", "tree", "--owner=7", "--group=8", "--mode=640", "--mtime=@1000000000"];
+        let file = sb.path(format!("ctx/{name}"));
+        sb.program("tar", words).args(form.split(' ')).arg("-f").arg(file).arg("d/f").ok();
+    }
+    sb.program("sh", ["-c", "echo no archive | gzip > ctx/text.tar.gz"]).ok();
+    let text = "FROM base\nRUN mkdir /t && ln -s /t /link\nADD plain /1\nADD gz.txt /2/\nADD zst /link\nADD text.tar.gz empty.tar /4/\n\
+        ADD --chown=9 plain /5\nADD --unpack=false plain /6\nCOPY plain /7\n";
+    build(&sb, "ctx", text);
+    let out = shell(
+        &sb,
+        "ctx",
+        "cat /1/d/f /2/d/f /t/d/f; echo; ls /4; stat -c '%n %a %u:%g' /1 /1/d/f /5/d/f; stat -c %Y /1/d/f; \
+        cmp /6 /7 && echo same",
+    );
+    assert_eq!(
+        out,
+        "packedpackedpacked\nempty.tar\ntext.tar.gz\n/1 755 0:0\n/1/d/f 640 7:8\n/5/d/f 640 9:9\n1000000000\nsame"
+    );
+}
+
+#[test]
+fn rule_32_only_what_is_selected_counts() {
+    let sb = Sandbox::with_base();
+    for name in ["d/f", "other", "d/skip.md"] {
+        sb.write(format!("ctx/{name}"), "x");
+    }
+    build(&sb, "ctx", "FROM base\nCOPY --exclude=*.md --chown=user d /d\n");
+    sb.write("ctx/other", "changed");
+    sb.write("ctx/d/skip.md", "changed");
+    assert!(Command::new("touch").args(["-d", "2001-01-01"]).arg(sb.path("ctx/d/f")).status().unwrap().success());
+    assert_eq!(hits(&again(&sb, "ctx")), 1, "times and files that are not selected count");
+    mode(&sb, "ctx/d/f", 0o755);
+    assert_eq!(hits(&again(&sb, "ctx")), 0, "a mode does not count");
+    fs::rename(sb.path("ctx/d/f"), sb.path("ctx/d/g")).unwrap();
+    assert_eq!(hits(&again(&sb, "ctx")), 0, "a name does not count");
+    sb.write("ctx/d/g", "y");
+    again(&sb, "ctx").has("the files changed");
+}
+
+#[test]
+fn rule_34_a_rebuilt_stage_with_the_same_files_is_a_hit() {
+    let sb = Sandbox::with_base();
+    let text = |n: u32| {
+        format!(
+            "FROM base AS s\nRUN : {n} && mkdir /o && echo same > /o/f && touch -d 2001-01-01 /o/f /o && echo {n} > /junk\n\
+            FROM base\nLABEL n={n}\nCOPY   --from=s /o/ /o/ \nRUN cat /o/f\n"
+        )
+    };
+    build(&sb, "ctx", &text(1));
+    assert_eq!(hits(&build(&sb, "ctx", &text(2))), 2);
 }

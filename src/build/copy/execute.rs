@@ -99,7 +99,7 @@ impl Writer<'_> {
         let (target, as_folder) = self.target(piece)?;
         let open = || digest::open(self.source.root(), &piece.path);
         let wrong = |path: &Path, error: io::Error| self.wrong(&piece.path, path, &error);
-        if self.request.add && matches!(entry.what, What::File) {
+        if self.request.unpack && matches!(entry.what, What::File) {
             let found = open().and_then(archive::archive).map_err(|error| wrong(&target.path, error))?;
             if let Some(found) = found {
                 let mut left_out =

@@ -9,6 +9,7 @@ mod archive;
 mod digest;
 mod execute;
 mod files;
+mod link;
 pub mod mode;
 mod resolve;
 mod select;
@@ -18,11 +19,14 @@ use std::path::{Path, PathBuf};
 
 pub use digest::digest;
 pub use execute::{Outcome, execute};
+pub use link::keep_folders;
 pub use mode::Chmod;
 pub use select::{Selected, select};
 
 use crate::build::context::Context;
 use crate::build::ignore::Rule;
+use crate::error::{Kind, Result, fail_with};
+use crate::progress::{Event, Reporter};
 use crate::sys::path::Root;
 
 /// Where files come from.
@@ -51,8 +55,30 @@ pub struct Request<'a> {
     pub exclude: &'a [String],
     /// `--parents`: the folders of a source's path are repeated below the destination, and `**` is any depth.
     pub parents: bool,
-    /// ADD rather than COPY: a local tar archive is unpacked.
+    /// ADD rather than COPY, for messages.
     pub add: bool,
+    /// A file that is a tar archive is unpacked.
+    pub unpack: bool,
+}
+
+/// Puts the selected files into place and tells what was left out. A file that changed meanwhile is an error.
+pub fn place(
+    from: &Source<'_>,
+    selected: &[Selected],
+    request: &Request<'_>,
+    dest: &Root,
+    reporter: &dyn Reporter,
+) -> Result<()> {
+    let done = execute(from, selected, request, dest)?;
+    done.warnings.into_iter().for_each(|w| reporter.report(Event::Warning(w)));
+    match done.changed {
+        Some(path) => Err(fail_with(
+            Kind::User,
+            format!("{} changed while it was copied", path.display()),
+            "Run the build again when nothing writes to the context.",
+        )),
+        None => Ok(()),
+    }
 }
 
 impl<'a> Source<'a> {

@@ -411,7 +411,7 @@ fn rule_16_add_unpacks_an_archive_by_its_content() {
     header.set_gid(gid.into());
     tar.append_data(&mut header, "dir/f", &b"hi"[..]).unwrap();
     tar.into_inner().unwrap();
-    let add = |sources, dest| case.copy_with(sources, dest, |r| r.add = true);
+    let add = |sources, dest| case.copy_with(sources, dest, |r| (r.add, r.unpack) = (true, true));
     fs::create_dir(case.dest("real")).unwrap();
     symlink("/real", case.dest("link")).unwrap();
     for dest in ["/x", "/y/", "/link"] {

@@ -1,10 +1,13 @@
 //! `COPY` and `ADD`: what to copy. Selecting and copying is done elsewhere.
 
 use super::{Input, Instruction};
+use crate::build::copy::Chmod;
 use crate::build::expand::{self, Scope};
 use crate::build::heredoc;
+use crate::build::remote;
 use crate::build::words;
 use crate::error::Result;
+use crate::registry::http::without_credentials;
 
 /// A file whose content stands in the Dockerfile.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,10 +34,20 @@ pub struct Copy {
     pub from: Option<String>,
     /// `--chown`.
     pub chown: Option<String>,
-    /// `--chmod`, permission bits 0 to 0o7777; known after `expand`.
-    pub chmod: Option<u32>,
-    /// `--link` was given. It changes no result that can be seen here.
+    /// `--chmod`; known after `expand`.
+    pub chmod: Option<Chmod>,
+    /// `--link`: the destination's folders are real ones, whatever is there below this step.
     pub link: bool,
+    /// `--parents`.
+    pub parents: bool,
+    /// `--exclude`, in order.
+    pub exclude: Vec<String>,
+    /// `--checksum`: the digest that a single remote source must have, or the beginning of a commit's.
+    pub checksum: Option<String>,
+    /// `--keep-git-dir`; nothing if it is not said, and then the source's own query decides.
+    pub keep_git_dir: Option<bool>,
+    /// `--unpack`; nothing if it is not said: local archives are unpacked, remote ones are not.
+    pub unpack: Option<bool>,
     chmod_text: Option<String>,
 }
 
@@ -48,12 +61,13 @@ pub fn parse(input: &mut Input<'_>) -> Result<Instruction> {
     }
     let (chown, chmod_text) = (input.text("chown")?, input.text("chmod")?);
     let link = input.switch("link")?;
-    input.not_yet("exclude")?;
-    for flag in if add { ["checksum", "keep-git-dir", "unpack"].as_slice() } else { &["parents"] } {
-        input.not_yet(flag)?;
-    }
+    let exclude = input.texts("exclude")?;
+    let parents = !add && input.switch("parents")?;
+    let checksum = if add { input.text("checksum")? } else { None };
+    let keep_git_dir = if add { input.choice("keep-git-dir")? } else { None };
+    let unpack = if add { input.choice("unpack")? } else { None };
     if let Some(text) = chmod_text.as_ref().filter(|t| !t.contains('$')) {
-        mode(text).map_err(|e| input.error_at_flag("chmod", e))?;
+        Chmod::parse(text).map_err(|e| input.error_at_flag("chmod", e.to_string()))?;
     }
     let text = input.required("a source and a destination")?;
     let mut arguments = input.json()?.unwrap_or_else(|| words::blank(text).into_iter().map(str::to_owned).collect());
@@ -64,7 +78,25 @@ pub fn parse(input: &mut Input<'_>) -> Result<Instruction> {
         return Err(input.error_at(&dest, "a heredoc cannot be the destination"));
     }
     let (files, sources) = split_heredocs(input, arguments)?;
-    Ok(Instruction::Copy(Copy { add, sources, files, dest, from, chown, chmod: None, link, chmod_text }))
+    let chmod = None;
+    let what = Copy {
+        add,
+        sources,
+        files,
+        dest,
+        from,
+        chown,
+        chmod,
+        link,
+        parents,
+        exclude,
+        checksum,
+        keep_git_dir,
+        unpack,
+        chmod_text,
+    };
+    what.check().map_err(|e| input.error(e))?;
+    Ok(Instruction::Copy(what))
 }
 
 /// Separates heredoc sources, whose bodies the line carries in order, from paths.
@@ -80,9 +112,6 @@ fn split_heredocs(input: &Input<'_>, arguments: Vec<String>) -> Result<(Vec<Inli
                 }
                 files.push(InlineFile { name, content: doc.content.clone(), expand: doc.expand });
             }
-            None if is_remote(&argument) => {
-                return Err(input.error_at(&argument, remote(&input.line.keyword, &argument)));
-            }
             None => sources.push(argument),
         }
     }
@@ -92,66 +121,70 @@ fn split_heredocs(input: &Input<'_>, arguments: Vec<String>) -> Result<(Vec<Inli
     Ok((files, sources))
 }
 
-fn is_remote(source: &str) -> bool {
-    let lower = source.to_ascii_lowercase();
-    ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|p| lower.starts_with(p))
-}
-
-fn remote(keyword: &str, source: &str) -> String {
-    match keyword {
-        "ADD" => format!("not supported yet: ADD of a remote source: {source}"),
-        _ => format!("COPY cannot take a remote source: {source}; ADD can"),
-    }
-}
-
-/// Octal permission bits.
-fn mode(text: &str) -> Result<u32, String> {
-    let octal = !text.is_empty() && text.chars().all(|c| ('0'..='7').contains(&c));
-    match u32::from_str_radix(text, 8) {
-        Ok(mode) if octal && mode <= 0o7777 => Ok(mode),
-        _ if text.contains(['+', '-', '=']) => Err(format!("not supported yet: symbolic --chmod={text}; use octal")),
-        _ => Err(format!("invalid --chmod={text}: it is an octal number from 0 to 7777")),
-    }
-}
-
 impl Copy {
     /// `COPY` or `ADD`.
     pub fn keyword(&self) -> &'static str {
         if self.add { "ADD" } else { "COPY" }
     }
 
-    /// Expands sources, destination, owner, mode and unquoted heredocs.
+    /// Expands sources, destination, owner, mode, patterns, checksum and unquoted heredocs.
     pub fn expand(&mut self, scope: &Scope, escape: char) -> Result<(), String> {
         let word = |text: &mut String| expand::word(text, scope, escape).map(|new| *text = new);
-        self.sources.iter_mut().chain([&mut self.dest]).chain(&mut self.chown).try_for_each(word)?;
+        let words = self.sources.iter_mut().chain([&mut self.dest]).chain(&mut self.chown);
+        words.chain(&mut self.exclude).chain(&mut self.checksum).try_for_each(word)?;
         self.chown = self.chown.take().filter(|c| !c.is_empty());
+        self.checksum = self.checksum.take().filter(|c| !c.is_empty());
         if let Some(text) = &self.chmod_text {
             let text = expand::word(text, scope, escape)?;
-            self.chmod = if text.is_empty() { None } else { Some(mode(&text)?) };
+            self.chmod = if text.is_empty() { None } else { Some(Chmod::parse(&text).map_err(|e| e.to_string())?) };
+            self.chmod_text = Some(text);
         }
         for file in self.files.iter_mut().filter(|f| f.expand) {
             file.content = expand::heredoc(&file.content, scope)?;
         }
-        match self.sources.iter().find(|s| is_remote(s)) {
-            Some(source) => Err(remote(self.keyword(), source)),
-            None => Ok(()),
+        self.check()
+    }
+
+    /// What the words together must keep to; asked again when variables have become values.
+    fn check(&self) -> Result<(), String> {
+        let (mut remotes, mut unknown) = (0, 0);
+        for source in &self.sources {
+            remotes += usize::from(remote::is_remote(source));
+            // A variable may turn out to be anything.
+            unknown += usize::from(source.contains('$'));
         }
+        if let Some(source) = self.sources.iter().find(|s| !self.add && remote::is_remote(s)) {
+            return Err(format!("COPY cannot take a remote source: {source}; ADD can"));
+        }
+        if self.checksum.is_some() && unknown == 0 && (remotes != 1 || self.sources.len() + self.files.len() != 1) {
+            return Err("--checksum is for exactly one source, and that a remote one".into());
+        }
+        Ok(())
+    }
+
+    /// The sources; those that are fetched without a password, which neither an image nor a record should hold.
+    pub fn shown_sources(&self) -> Vec<String> {
+        let show = |s: &String| if remote::is_remote(s) { without_credentials(s) } else { s.clone() };
+        self.sources.iter().map(show).collect()
     }
 
     /// The `created_by` of the history entry.
     pub fn history(&self) -> String {
         let mut text = self.keyword().to_owned();
-        if let Some(chown) = &self.chown {
-            text.push_str(&format!(" --chown={chown}"));
+        let switch = |name: &str, value: Option<bool>| value.map(|v| format!(" --{name}={v}")).unwrap_or_default();
+        let value = |name: &str, value: Option<&String>| value.map(|v| format!(" --{name}={v}")).unwrap_or_default();
+        text += &value("chown", self.chown.as_ref());
+        text += &value("chmod", self.chmod_text.as_ref().filter(|_| self.chmod.is_some()));
+        text += if self.link { " --link" } else { "" };
+        text += if self.parents { " --parents" } else { "" };
+        for pattern in &self.exclude {
+            text += &format!(" --exclude={pattern}");
         }
-        if let Some(chmod) = self.chmod {
-            text.push_str(&format!(" --chmod={chmod:o}"));
-        }
-        if self.link {
-            text.push_str(" --link");
-        }
+        text += &value("checksum", self.checksum.as_ref());
+        text += &switch("keep-git-dir", self.keep_git_dir);
+        text += &switch("unpack", self.unpack);
         let files = self.files.iter().map(|f| format!("<<{}", f.name));
-        for word in self.sources.iter().cloned().chain(files).chain([self.dest.clone()]) {
+        for word in self.shown_sources().into_iter().chain(files).chain([self.dest.clone()]) {
             text.push(' ');
             text.push_str(&word);
         }

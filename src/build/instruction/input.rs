@@ -55,13 +55,31 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Takes `--name` or `--name=true|false`.
+    /// Takes every `--name=value`, in order.
+    pub fn texts(&mut self, name: &'static str) -> Result<Vec<String>> {
+        self.known.push(name);
+        let mut values = Vec::new();
+        for flag in self.flags.extract_if(.., |f| f.name == name) {
+            match &flag.value {
+                Some(value) => values.push(value.clone()),
+                None => return Err(self.df.source.error(flag.span, format!("--{name} needs a value: --{name}=…"))),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Takes `--name` or `--name=true|false`; false without it.
     pub fn switch(&mut self, name: &'static str) -> Result<bool> {
+        Ok(self.choice(name)?.unwrap_or(false))
+    }
+
+    /// Takes `--name` or `--name=true|false`; nothing without it.
+    pub fn choice(&mut self, name: &'static str) -> Result<Option<bool>> {
         match self.take(name)? {
-            None => Ok(false),
+            None => Ok(None),
             Some(flag) => match flag.value.as_deref().map(str::to_ascii_lowercase).as_deref() {
-                None | Some("true") => Ok(true),
-                Some("false") => Ok(false),
+                None | Some("true" | "1") => Ok(Some(true)),
+                Some("false" | "0") => Ok(Some(false)),
                 Some(other) => Err(self.at(flag, format!("--{name} is true or false, not `{other}`"))),
             },
         }

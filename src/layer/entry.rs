@@ -153,7 +153,9 @@ impl Extension {
             None => header_size,
         };
         let form = self.sparse.form()?;
-        if form != Form::None && !matches!(flag, b'0' | 0 | b'7') {
+        // With GNU's own magic, GNU tar looks for the map in the plain header.
+        let plain = matches!(flag, b'0' | 0 | b'7') && header::field(block, header::MAGIC) == header::USTAR;
+        if form != Form::None && !plain {
             return Err(sparse::wrong("its header is of another type"));
         }
         let path = agree(self.path, self.gnu_path, || header_path(block))?;

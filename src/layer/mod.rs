@@ -63,4 +63,6 @@ const WHITEOUT_PREFIX: &[u8] = b".wh.";
 const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
 
 #[cfg(test)]
+mod differential_tests;
+#[cfg(test)]
 mod tests;

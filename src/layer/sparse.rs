@@ -135,8 +135,7 @@ impl Records {
             (None, None) if self.real_size.is_none() => {
                 let size = self.size.ok_or_else(|| wrong("its size is missing"))?;
                 let pieces: Vec<_> = self.numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
-                if !self.numbers.len().is_multiple_of(2) || self.count.is_some_and(|count| count != pieces.len() as u64)
-                {
+                if !self.numbers.len().is_multiple_of(2) || self.count != Some(pieces.len() as u64) {
                     return Err(wrong("its map is incomplete"));
                 }
                 Ok(Form::Known(Sparse { size, pieces }))
@@ -227,7 +226,7 @@ mod tests {
         let old = [("size", "99"), ("numblocks", "2"), ("offset", "1"), ("numbytes", "2"), ("offset", "9")];
         assert_eq!(records(&[&old[..], &[("numbytes", "0")]].concat()).unwrap(), known);
         assert!(records(&old).is_err());
-        assert_eq!(records(&[("size", "99"), ("map", "1,2,9,0")]).unwrap(), known);
+        assert_eq!(records(&[("size", "99"), ("numblocks", "2"), ("map", "1,2,9,0")]).unwrap(), known);
         let form = records(&[("major", "1"), ("minor", "0"), ("realsize", "7"), ("name", "n")]).unwrap();
         assert_eq!(form, Form::MapInContent { size: 7 });
         assert_eq!(records(&[]).unwrap(), Form::None);
@@ -235,7 +234,8 @@ mod tests {
             &[("major", "1"), ("minor", "1"), ("realsize", "7")][..],
             &[("major", "1"), ("minor", "0")],
             &[("map", "1,2")],
-            &[("size", "9"), ("map", "1,2,3")],
+            &[("size", "9"), ("numblocks", "1"), ("map", "1,2,3")],
+            &[("size", "9"), ("map", "1,2")],
             &[("size", "9"), ("map", "1,x")],
             &[("size", "9"), ("map", "1,2"), ("map", "3,4")],
             &[("size", "9"), ("numbytes", "1")],

@@ -2,7 +2,7 @@
 
 use super::extract::{Extracted, Options, extract};
 use super::header::{self, BLOCK};
-use super::{diff, plain, recipe};
+use super::{compress, diff, plain, recipe};
 use crate::sys::path::Root;
 use proptest::prelude::*;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -11,17 +11,17 @@ use std::process::Command;
 
 /// Builds streams block by block, odd ones included.
 #[derive(Clone, Default)]
-struct Tar(Vec<u8>);
+pub(super) struct Tar(Vec<u8>);
 
 impl Tar {
-    fn add(self, kind: u8, name: &str, link: &str, content: &[u8]) -> Tar {
+    pub(super) fn add(self, kind: u8, name: &str, link: &str, content: &[u8]) -> Tar {
         self.with_mode(kind, name, link, content, 0o755)
     }
-    fn with_mode(mut self, kind: u8, name: &str, link: &str, content: &[u8], mode: u64) -> Tar {
+    pub(super) fn with_mode(mut self, kind: u8, name: &str, link: &str, content: &[u8], mode: u64) -> Tar {
         let mut block = [0; BLOCK];
         header::put_text(&mut block, header::NAME, name.as_bytes());
         header::put_text(&mut block, header::LINK, link.as_bytes());
-        header::put_text(&mut block, header::MAGIC, b"ustar  \0");
+        header::put_text(&mut block, header::MAGIC, header::USTAR);
         header::put_number(&mut block, header::MODE, mode);
         header::put_number(&mut block, header::UID, rustix::process::geteuid().as_raw().into());
         header::put_number(&mut block, header::GID, rustix::process::getegid().as_raw().into());
@@ -34,19 +34,19 @@ impl Tar {
         self.0.resize(self.0.len() + header::padding(content.len() as u64), 0);
         self
     }
-    fn file(self, name: &str, content: &[u8]) -> Tar {
+    pub(super) fn file(self, name: &str, content: &[u8]) -> Tar {
         self.add(b'0', name, "", content)
     }
-    fn dir(self, name: &str) -> Tar {
+    pub(super) fn dir(self, name: &str) -> Tar {
         self.add(b'5', name, "", b"")
     }
-    fn symlink(self, name: &str, target: &str) -> Tar {
+    pub(super) fn symlink(self, name: &str, target: &str) -> Tar {
         self.add(b'2', name, target, b"")
     }
-    fn hardlink(self, name: &str, target: &str) -> Tar {
+    pub(super) fn hardlink(self, name: &str, target: &str) -> Tar {
         self.add(b'1', name, target, b"")
     }
-    fn pax(self, records: &[(&str, &str)]) -> Tar {
+    pub(super) fn pax(self, records: &[(&str, &str)]) -> Tar {
         let mut body = String::new();
         for (key, value) in records {
             // Two digits are enough for what the tests write.
@@ -56,7 +56,7 @@ impl Tar {
         }
         self.add(b'x', "pax", "", body.as_bytes())
     }
-    fn end(mut self, blocks: usize) -> Vec<u8> {
+    pub(super) fn end(mut self, blocks: usize) -> Vec<u8> {
         self.0.resize(self.0.len() + blocks * BLOCK, 0);
         self.0
     }
@@ -200,6 +200,91 @@ fn forged_overlay_attributes_are_dropped() {
 }
 
 #[test]
+fn bombs_end_at_the_limit() {
+    let place = Place::new();
+    let tar = Tar::default().file("zeros", &vec![0; 4 << 20]).end(2);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut gzip, &tar).unwrap();
+    let (gzip, zstd) = (gzip.finish().unwrap(), zstd::encode_all(tar.as_slice(), 3).unwrap());
+    for bomb in [&gzip, &zstd] {
+        assert!(bomb.len() < 16 << 10);
+        let into = Place::new();
+        let options = Options { max_tar: 1 << 20, ..Options::default() };
+        let error = extract(compress::decoder(bomb.as_slice()).unwrap(), &into.tree, options).unwrap_err();
+        assert!(error.to_string().contains("larger than the 1048576 bytes allowed"), "{error}");
+        assert!(into.at("zeros").metadata().unwrap().len() <= 1 << 20);
+    }
+    // Holes count as the zeros that other programs would write.
+    let sparse = Tar::default()
+        .pax(&[("GNU.sparse.size", "2000000"), ("GNU.sparse.numblocks", "1"), ("GNU.sparse.map", "0,1")])
+        .file("f", b"x")
+        .end(2);
+    let options = Options { max_tar: 1 << 20, ..Options::default() };
+    assert!(extract(sparse.as_slice(), &place.tree, options).is_err());
+}
+
+#[test]
+fn a_sparse_file_has_holes_and_comes_back() {
+    let place = Place::new();
+    let records = [("GNU.sparse.size", "9000000"), ("GNU.sparse.numblocks", "2"), ("GNU.sparse.map", "0,3,8000000,4")];
+    let map = [b"2\n1000\n2\n5000\n1\n".as_slice(), &[0; 496]].concat();
+    let content = [&map[..BLOCK], b"abc"].concat();
+    let later = [
+        ("GNU.sparse.major", "1"),
+        ("GNU.sparse.minor", "0"),
+        ("GNU.sparse.realsize", "6000"),
+        ("GNU.sparse.name", "d/n"),
+    ];
+    let tar = Tar::default().pax(&records).file("a", b"beg-end").pax(&later).file("GNUSparseFile.1/n", &content);
+    let tar =
+        tar.pax(&[("GNU.sparse.size", "7"), ("GNU.sparse.numblocks", "0"), ("GNU.sparse.map", "")]).file("hole", b"");
+    let done = place.round(&tar.clone().end(2));
+    assert_eq!(done.info.content_size, 9_006_007);
+    let bytes = std::fs::read(place.at("a")).unwrap();
+    assert_eq!((&bytes[..4], &bytes[7_999_999..8_000_005]), (&b"beg\0"[..], &b"\0-end\0"[..]));
+    assert!(place.at("a").metadata().unwrap().blocks() < 1000);
+    let bytes = std::fs::read(place.at("d/n")).unwrap();
+    assert_eq!((bytes.len(), &bytes[1000..1002], bytes[5000]), (6000, &b"ab"[..], b'c'));
+    // Replaced by a later entry, it stays in the recipe; and what ADD unpacks is the same.
+    let other = Place::new();
+    other.round(&tar.clone().file("a", b"later").end(2));
+    let plain = Place::new();
+    plain::unpack_into(tar.end(2).as_slice(), &plain.tree, Path::new("."), None).unwrap();
+    assert!(std::fs::read(plain.at("a")).unwrap() == std::fs::read(place.at("a")).unwrap());
+}
+
+#[test]
+fn times_before_1970_and_parts_of_seconds_are_kept() {
+    let place = Place::new();
+    let tar =
+        Tar::default().pax(&[("mtime", "-12.000000001")]).file("f", b"").pax(&[("mtime", "1.5")]).symlink("l", "f");
+    place.round(&tar.pax(&[("mtime", "-0.25")]).dir("d").end(2));
+    let time = |name: &str| place.at(name).symlink_metadata().map(|m| (m.mtime(), m.mtime_nsec())).unwrap();
+    assert_eq!((time("f"), time("l"), time("d")), ((-13, 999_999_999), (1, 500_000_000), (-1, 750_000_000)));
+    let mut first = Vec::new();
+    diff::write_tar(&place.tree, &[], &mut first).unwrap();
+    let mut again = Vec::new();
+    diff::write_tar(&place.tree, &[], &mut again).unwrap();
+    assert!(first == again, "the same tree gives the same bytes");
+    let other = Place::new();
+    other.round(&first);
+    assert_eq!(other.at("f").metadata().unwrap().mtime_nsec(), 999_999_999);
+}
+
+#[test]
+fn a_top_directory_is_opaque_in_both_directions() {
+    let place = Place::new();
+    place.round(&Tar::default().file(".wh..wh..opq", b"").file("f", b"").end(2));
+    assert!(is_opaque(&place.at(".")));
+    let mut tar = Vec::new();
+    diff::write_tar(&place.tree, &[], &mut tar).unwrap();
+    assert_eq!(&tar[..12], b".wh..wh..opq");
+    let other = Place::new();
+    other.round(&tar);
+    assert!(is_opaque(&other.at(".")));
+}
+
+#[test]
 fn replaced_files_stay_in_the_recipe() {
     let place = Place::new();
     let tar = Tar::default()
@@ -336,7 +421,7 @@ fn add_unpacks_through_links_of_the_root() {
 }
 
 /// Any entry of a small world of names, so that they collide often.
-fn any_entry() -> impl Strategy<Value = (u8, String, String, Vec<u8>)> {
+pub(super) fn any_entry() -> impl Strategy<Value = (u8, String, String, Vec<u8>)> {
     let name =
         || prop::sample::select(vec!["a", "b", "a/b", "b/a", "c/", "./c/d", ".wh.a", "b/.wh.a", "c/.wh..wh..opq"]);
     let kind = prop::sample::select(vec![b'0', b'0', b'0', b'1', b'2', b'3', b'5', b'6', b'L', b'x']);

@@ -10,6 +10,7 @@ mod debian;
 mod docs;
 mod hardening;
 mod harness;
+mod layers;
 mod lifecycle;
 mod machine;
 mod overlay;

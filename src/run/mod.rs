@@ -10,6 +10,7 @@ pub mod channel;
 pub mod commit;
 pub mod control;
 pub mod exec;
+pub mod export;
 pub mod init;
 mod launch;
 mod monitor;

@@ -221,7 +221,8 @@ pub fn mount_overlay(store: &Store, lower: &[String], upper: Option<(&str, &str)
     // Relative paths keep every name short: the kernel takes 255 bytes of each.
     std::env::set_current_dir(store.root()).with_context(|| format!("entering {}", store.root().display()))?;
     let c = |text: &str| CString::new(text).context("a path with a NUL byte");
-    let lower = lower.iter().map(|l| c(l)).collect::<Result<Vec<_>>>()?;
+    let mut lower = lower.iter().map(|l| c(l)).collect::<Result<Vec<_>>>()?;
+    leave_hidden_out(&mut lower, upper.is_some());
     let upper = upper.map(|(u, w)| Ok::<_, anyhow::Error>((c(u)?, c(w)?))).transpose()?;
     let upper = upper.as_ref().map(|(u, w)| (u.as_c_str(), w.as_c_str()));
     let layers = lower.len();
@@ -242,6 +243,21 @@ pub fn mount_overlay(store: &Store, lower: &[String], upper: Option<(&str, &str)
         )
     })
     .map_err(|error| missing_layer(store, &lower).unwrap_or(error))
+}
+
+/// Takes the layers away that an opaque one above hides completely: the kernel looks at the mark of every directory but
+/// the topmost. A lone folder without an upper one is no overlay; the stub then keeps it company.
+fn leave_hidden_out(topmost_first: &mut Vec<CString>, has_upper: bool) {
+    let hides = |dir: &CString| {
+        let mut value = [0; 1];
+        rustix::fs::getxattr(dir.as_c_str(), c"user.overlay.opaque", &mut value) == Ok(1) && value == *b"y"
+    };
+    let Some(last) = topmost_first.iter().position(hides) else { return };
+    let stub = topmost_first.last().is_some_and(|dir| dir.as_c_str() == c"stub");
+    topmost_first.truncate(last + 1);
+    if stub || (topmost_first.len() == 1 && !has_upper) {
+        topmost_first.push(c"stub".into());
+    }
 }
 
 /// What is behind a failed mount, if it is a layer that is not there.

@@ -8,6 +8,7 @@ pub mod commit;
 pub mod context;
 pub mod exec;
 pub mod exists;
+pub mod export;
 pub mod generate;
 pub mod history;
 pub mod images;
@@ -96,6 +97,7 @@ const COMMANDS: &[Entry] = &[
     entry::<build::Build>().named("build", &["bud"]),
     entry::<commit::Commit>(),
     entry::<exec::Exec>(),
+    entry::<export::Export>(),
     entry::<history::History>(),
     entry::<images::Images>(),
     entry::<import::Import>(),
@@ -119,6 +121,7 @@ const CONTAINER: &[Entry] = &[
     entry::<commit::Commit>(),
     entry::<exec::Exec>(),
     entry::<exists::ContainerExists>(),
+    entry::<export::Export>(),
     entry::<inspect::ContainerInspect>(),
     entry::<kill::Kill>(),
     entry::<logs::Logs>(),

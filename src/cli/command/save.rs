@@ -75,8 +75,26 @@ impl Write for Standard {
     }
 }
 
+/// Refuses to write an archive to a terminal.
+pub fn refuse_terminal() -> Result<()> {
+    if output::stdout_is_terminal() {
+        return Err(fail_with(
+            Kind::User,
+            "standard output is a terminal, which cannot take an archive",
+            "Name a file with --output, or redirect standard output.",
+        ));
+    }
+    Ok(())
+}
+
+/// Writes to standard output.
+pub fn to_standard_output(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, Standard);
+    write(&mut out).and_then(|()| out.flush().context("writing to standard output"))
+}
+
 /// Writes to a new file beside the target and renames it, so that a failure leaves the old file.
-fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+pub fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     // A device or pipe is written to as it is.
     if path.exists() && !path.is_file() {
         if path.is_dir() {
@@ -137,12 +155,8 @@ impl Verb for Save {
         if is_folder && self.output.is_none() {
             return Err(fail(Kind::User, format!("--format {} is a folder: name it with --output", self.format)));
         }
-        if self.output.is_none() && output::stdout_is_terminal() {
-            return Err(fail_with(
-                Kind::User,
-                "standard output is a terminal, which cannot take an archive",
-                "Name a file with --output, or redirect standard output.",
-            ));
+        if self.output.is_none() {
+            refuse_terminal()?;
         }
         let store = Store::open()?;
         let images = select(&store, &self.images)?;
@@ -156,10 +170,7 @@ impl Verb for Save {
                 };
                 done.with_context(|| format!("cannot save to {}", path.display()))
             }
-            None => {
-                let mut out = BufWriter::with_capacity(1 << 20, Standard);
-                save(Output::Stream(&mut out)).and_then(|()| out.flush().context("writing to standard output"))
-            }
+            None => to_standard_output(|out| save(Output::Stream(out))),
         };
         console.finish();
         done?;

@@ -50,12 +50,21 @@ impl Filters {
         !self.has(key) || self.values(key).any(matches)
     }
 
-    /// Whether all `label` filters (`k` or `k=v`) match.
+    /// Whether all `label` filters (`k` or `k=v`) match, and no `label!` filter does.
     pub fn labels<'a>(&self, get: impl Fn(&str) -> Option<&'a String>) -> bool {
-        self.values("label").all(|wanted| match wanted.split_once('=') {
+        let has = |wanted: &str| match wanted.split_once('=') {
             Some((key, value)) => get(key).is_some_and(|found| found == value),
             None => get(wanted).is_some(),
-        })
+        };
+        self.values("label").all(has) && !self.values("label!").any(has)
+    }
+
+    /// What each value of `key` stands for, looked up once and not for every line; none if the key is not filtered.
+    pub fn each<T>(&self, key: &str, look_up: impl Fn(&str) -> Result<T>) -> Result<Option<Vec<T>>> {
+        if !self.has(key) {
+            return Ok(None);
+        }
+        self.values(key).map(look_up).collect::<Result<Vec<T>>>().map(Some)
     }
 }
 
@@ -112,6 +121,8 @@ mod tests {
         let labels = BTreeMap::from([("x".to_string(), "".to_string()), ("y".to_string(), "1".to_string())]);
         assert!(filters.labels(|k| labels.get(k)));
         assert!(!filters.labels(|k| labels.get(k).filter(|_| k != "x")));
+        let without = Filters::parse(&["label!=y=1".to_string(), "label!=z".into()], &["label!"]).unwrap();
+        assert!(!without.labels(|k| labels.get(k)) && without.labels(|_| None));
         assert!(Filters::parse(&["nme=a".into()], &["name"]).is_err());
         assert!(Filters::parse(&["name".into()], &["name"]).is_err());
     }

@@ -29,7 +29,36 @@ pub struct List<'a> {
     pub no_heading: bool,
 }
 
+/// What of a row will be printed: making the rest would cost more than reading the records.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Only these fields; none means that any may be.
+    fields: Option<&'a [&'a str]>,
+    /// podman's typed object.
+    pub json: bool,
+}
+
+impl Wanted<'_> {
+    /// Everything.
+    #[cfg(test)]
+    pub const ALL: Wanted<'static> = Wanted { fields: None, json: true };
+
+    /// Whether this field will be printed.
+    pub fn field(&self, name: &str) -> bool {
+        self.fields.is_none_or(|fields| fields.contains(&name))
+    }
+}
+
 impl List<'_> {
+    /// What [`List::render`] will look at.
+    pub fn wanted(&self, personality: Personality) -> Wanted<'_> {
+        match self.format.map(str::trim) {
+            None | Some("table") => Wanted { fields: Some(self.columns), json: false },
+            Some("json") if personality == Personality::Podman => Wanted { fields: Some(&[]), json: true },
+            Some(_) => Wanted { fields: None, json: false },
+        }
+    }
+
     /// Renders the rows.
     pub fn render(&self, rows: &[Row], personality: Personality) -> Result<String> {
         match self.format.map(str::trim) {

@@ -11,6 +11,11 @@ pub fn unix(text: &str) -> i64 {
     text.parse::<Timestamp>().map_or(0, |t| t.as_second())
 }
 
+/// The point in time that a record holds; text that is no time counts as the epoch.
+pub fn point(text: &str) -> Timestamp {
+    text.parse().unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
 /// How long ago it was, `3 minutes`.
 pub fn since(text: &str) -> String {
     match text.parse::<Timestamp>() {

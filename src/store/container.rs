@@ -368,7 +368,8 @@ impl Store {
         record::write_quick(&self.container_dir(id).join("state.json"), &record::to_json(state)?)
     }
 
-    /// Writes `exit.json`. Durable: an exit code that was reported is not forgotten.
+    /// Writes `exit.json`. Durable: an exit code that was reported is not forgotten. It means that the container does not
+    /// run, for those who list: a new start has to remove it before anything else.
     pub fn put_exit(&self, id: &str, exit: &ExitRecord) -> Result<()> {
         record::write_durable(&self.container_dir(id).join("exit.json"), &record::to_json(exit)?)
     }

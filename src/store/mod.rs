@@ -14,6 +14,7 @@
 //! cache/steps/<key>.json        build step → layer
 //! cache/context/                digests of context files
 //! cache/remote/                 files that builds fetched, see `download`
+//! cache/lists/                  what lists show, as a copy (see `listing`)
 //! staging/<id>/ + lock          anything half made; swept when nobody holds the lock
 //! flights/<kind>-<key>          locked by the process that makes a layer or step which others want, too (see `flight`)
 //! stub/                         lowest overlay layer: the mount points that a container needs
@@ -34,6 +35,7 @@ pub mod flight;
 pub mod image;
 pub mod layer;
 mod leftover;
+pub mod listing;
 pub mod lock;
 pub mod log;
 pub mod record;

@@ -5,7 +5,7 @@ use crate::error::{Kind, Result, fail};
 use anyhow::Context;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// No record of ours comes near this size; a larger file is damage.
@@ -76,11 +76,16 @@ pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).context("writing a record as JSON")
 }
 
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    // Most records fit; to ask for the size first would be another call for each of hundreds.
+    let mut bytes = Vec::with_capacity(8 << 10);
+    File::open(path)?.take(MAX_RECORD + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_RECORD { Err(io::Error::other("larger than any record of ours")) } else { Ok(bytes) }
+}
+
 /// Reads a record; `None` when there is no such file.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let bytes = match fs::metadata(path).and_then(|m| {
-        if m.len() > MAX_RECORD { Err(io::Error::other("larger than any record of ours")) } else { fs::read(path) }
-    }) {
+    let bytes = match read_bounded(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),

@@ -2,16 +2,35 @@
 
 use super::Verb;
 use crate::cli::filter::{Filters, glob};
-use crate::cli::format::{List, Row};
+use crate::cli::format::{List, Row, Wanted};
 use crate::cli::{flags, output, time, units};
 use crate::error::{Kind, Result, fail};
 use crate::image::reference::Reference;
 use crate::store::Store;
-use crate::store::image::ImageRecord;
+use crate::store::listing::ImageLine;
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
-const FILTERS: &[&str] = &["reference", "dangling", "label"];
+const FILTERS: &[&str] = &[
+    "reference",
+    "dangling",
+    "label",
+    "label!",
+    "before",
+    "since",
+    "after",
+    "until",
+    "id",
+    "digest",
+    "containers",
+    "intermediate",
+    "readonly",
+];
+/// Filters that are true or false.
+const SWITCHES: &[&str] = &["dangling", "containers", "intermediate", "readonly"];
 const COLUMNS: &[&str] = &["Repository", "Tag", "ID", "CreatedSince", "Size"];
 const COLUMNS_DIGESTS: &[&str] = &["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"];
 const HEADINGS: &[(&str, &str)] = &[
@@ -41,7 +60,8 @@ pub struct Images {
     /// Show digests
     #[arg(long)]
     digests: bool,
-    /// Show only what matches: reference, dangling or label, as KEY=VALUE
+    /// Show only what matches: reference, dangling, label, label!, before, since, until, id, digest or containers, as
+    /// KEY=VALUE
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// Print json, or what a Go template says of each image
@@ -60,11 +80,60 @@ pub struct Images {
 
 /// One line: an image under one of its names.
 struct Listed<'a> {
-    image: &'a ImageRecord,
+    image: &'a ImageLine,
     /// Full name; none for an image without.
     name: Option<String>,
     /// All names of the image.
-    names: Vec<String>,
+    names: Rc<[String]>,
+}
+
+/// The filters, with what they name looked up.
+struct Chosen {
+    filters: Filters,
+    before: Option<Vec<Timestamp>>,
+    since: Option<Vec<Timestamp>>,
+    until: Option<Vec<Timestamp>>,
+    /// Manifests that a container was made from, if somebody asks.
+    used: HashSet<String>,
+}
+
+impl Chosen {
+    fn new(texts: &[String], store: &Store) -> Result<Chosen> {
+        let filters = Filters::parse(texts, FILTERS)?;
+        for key in SWITCHES {
+            filters.check(key, |v| flags::boolean(v).is_ok(), "true or false")?;
+        }
+        let created = |name: &str| Ok(time::point(&store.find_image(name)?.created));
+        let (before, mut since) = (filters.each("before", created)?, filters.each("since", created)?);
+        if let Some(after) = filters.each("after", created)? {
+            since.get_or_insert_default().extend(after);
+        }
+        let until = filters.each("until", time::limit)?;
+        let mut used = HashSet::new();
+        if filters.has("containers") {
+            used.extend(store.container_lines()?.into_iter().map(|(container, _)| container.image_manifest));
+        }
+        Ok(Chosen { filters, before, since, until, used })
+    }
+
+    fn has(&self, line: &Listed<'_>) -> bool {
+        let (filters, image) = (&self.filters, line.image);
+        let switch = |key: &str, is: bool| filters.any(key, |v| flags::boolean(v).is_ok_and(|wanted| wanted == is));
+        let created = time::point(&image.created);
+        let hex = |text: &str| text.strip_prefix("sha256:").unwrap_or(text).to_string();
+        filters.any("reference", |v| line.is_called(v))
+            && switch("dangling", line.name.is_none())
+            && switch("containers", self.used.contains(&image.manifest))
+            // There are none: what lies between the steps of a build is no image here.
+            && switch("intermediate", false)
+            && switch("readonly", false)
+            && filters.any("id", |v| hex(&image.id).starts_with(&hex(v)))
+            && filters.any("digest", |v| image.manifest.starts_with(v))
+            && self.before.iter().all(|them| them.iter().any(|t| created < *t))
+            && self.since.iter().all(|them| them.iter().any(|t| created > *t))
+            && self.until.iter().all(|them| them.iter().any(|t| created < *t))
+            && filters.labels(|key| image.labels().and_then(|all| all.get(key)))
+    }
 }
 
 /// A full name as repository and tag.
@@ -80,13 +149,6 @@ impl Listed<'_> {
         self.name.as_deref().map_or((NONE, NONE), split)
     }
 
-    fn matches(&self, filters: &Filters) -> bool {
-        let labels = self.image.config.config.labels.as_ref();
-        filters.any("reference", |v| self.is_called(v))
-            && filters.any("dangling", |v| flags::boolean(v).is_ok_and(|wanted| wanted == self.name.is_none()))
-            && filters.labels(|key| labels.and_then(|l| l.get(key)))
-    }
-
     /// Whether a name or pattern means this line: whole, without tag, or without the registry.
     fn is_called(&self, pattern: &str) -> bool {
         let Some(name) = self.name.as_deref() else { return false };
@@ -99,64 +161,71 @@ impl Listed<'_> {
         forms.into_iter().any(|form| glob(pattern, form))
     }
 
-    fn row(&self, whole: bool) -> Row {
+    fn row(&self, whole: bool, wanted: Wanted<'_>) -> Row {
         let image = self.image;
         let (repository, tag) = self.repository_and_tag();
-        let labels = image.config.config.labels.clone().unwrap_or_default();
         let id = if whole { image.id.as_str() } else { output::id(&image.id, false) };
         let mut fields = Map::new();
-        let mut set = |name: &str, value: Value| fields.insert(name.to_string(), value);
-        set("ID", id.into());
-        set("Repository", repository.into());
-        set("Tag", tag.into());
-        set("Digest", image.manifest.clone().into());
-        set("CreatedSince", time::ago(&image.created).into());
-        set("CreatedAt", time::local(&image.created).into());
-        set("Created", time::ago(&image.created).into());
-        set("Size", units::size(image.size).into());
-        set("Labels", json!(labels));
-        set("RepoTags", json!(self.names));
-        set("Containers", "N/A".into());
+        let mut set = |name: &str, value: &dyn Fn() -> Value| {
+            if wanted.field(name) {
+                fields.insert(name.to_string(), value());
+            }
+        };
+        set("ID", &|| id.into());
+        set("Repository", &|| repository.into());
+        set("Tag", &|| tag.into());
+        set("Digest", &|| image.manifest.clone().into());
+        set("CreatedSince", &|| time::ago(&image.created).into());
+        set("CreatedAt", &|| time::local(&image.created).into());
+        set("Created", &|| time::ago(&image.created).into());
+        set("Size", &|| units::size(image.size).into());
+        set("Labels", &|| json!(image.labels().cloned().unwrap_or_default()));
+        set("RepoTags", &|| json!(*self.names));
+        set("Containers", &|| "N/A".into());
+        Row { fields, json: if wanted.json { self.json() } else { Value::Null } }
+    }
+
+    /// podman's typed object.
+    fn json(&self) -> Value {
+        let image = self.image;
         let digests: Vec<String> = self.names.iter().map(|n| format!("{}@{}", split(n).0, image.manifest)).collect();
-        let json = json!({
+        json!({
             "Id": output::id(&image.id, true),
             "ParentId": "",
-            "RepoTags": self.names,
+            "RepoTags": *self.names,
             "RepoDigests": digests,
-            "Names": self.names,
+            "Names": *self.names,
             "Digest": image.manifest,
             "Created": time::unix(&image.created),
             "CreatedAt": image.created,
             "Size": image.size,
             "VirtualSize": image.size,
             "SharedSize": 0,
-            "Labels": labels,
+            "Labels": image.labels().cloned().unwrap_or_default(),
             "Containers": 0,
             "Dangling": self.name.is_none(),
-        });
-        Row { fields, json }
+        })
     }
 }
 
 impl Images {
-    fn select<'a>(&self, images: &'a [ImageRecord], store: &Store) -> Result<Vec<Listed<'a>>> {
-        let filters = Filters::parse(&self.filter, FILTERS)?;
-        filters.check("dangling", |v| flags::boolean(v).is_ok(), "true or false")?;
-        let names = store.names()?;
+    fn select<'a>(&self, images: &'a [ImageLine], store: &Store) -> Result<Vec<Listed<'a>>> {
+        let chosen = Chosen::new(&self.filter, store)?;
+        let mut names: HashMap<String, Vec<String>> = HashMap::new();
+        for name in store.name_lines()? {
+            names.entry(name.manifest).or_default().push(name.name);
+        }
         let mut lines = Vec::new();
         for image in images {
-            let own: Vec<String> =
-                names.iter().filter(|n| n.manifest == image.manifest).map(|n| n.name.clone()).collect();
+            let own: Rc<[String]> = names.remove(&image.manifest).unwrap_or_default().into();
             if own.is_empty() {
-                lines.push(Listed { image, name: None, names: vec![] });
+                lines.push(Listed { image, name: None, names: own.clone() });
             }
-            for name in &own {
+            for name in own.iter() {
                 lines.push(Listed { image, name: Some(name.clone()), names: own.clone() });
             }
         }
-        lines.retain(|line| {
-            line.matches(&filters) && self.name.as_deref().is_none_or(|wanted| self.means(line, wanted))
-        });
+        lines.retain(|line| chosen.has(line) && self.name.as_deref().is_none_or(|wanted| self.means(line, wanted)));
         self.order(&mut lines)?;
         Ok(lines)
     }
@@ -193,48 +262,43 @@ impl Verb for Images {
 
     fn run(self) -> Result<i32> {
         let store = Store::open()?;
-        let images = store.images()?;
+        let images = store.image_lines()?;
         let lines = self.select(&images, &store)?;
         if self.quiet {
-            let mut ids: Vec<&str> = Vec::new();
+            let mut seen = HashSet::new();
+            let mut text = String::new();
             for line in &lines {
                 let id = if self.no_trunc { line.image.id.as_str() } else { output::id(&line.image.id, false) };
-                if !ids.contains(&id) {
-                    ids.push(id);
+                if seen.insert(id) {
+                    text.push_str(id);
+                    text.push('\n');
                 }
             }
-            let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
             output::text(&text)?;
             return Ok(0);
         }
         let personality = output::own_personality();
-        let rows = if self.format.as_deref() == Some("json") && personality == output::Personality::Podman {
-            // podman lists an image once here, with all its names.
-            let mut seen = Vec::new();
-            lines.iter().filter(|l| !seen_before(&mut seen, l)).map(|l| l.row(true)).collect()
-        } else {
-            lines.iter().map(|l| l.row(self.no_trunc)).collect::<Vec<_>>()
-        };
         let columns = if self.digests { COLUMNS_DIGESTS } else { COLUMNS };
         let list = List { format: self.format.as_deref(), columns, headings: HEADINGS, no_heading: self.noheading };
+        let wanted = list.wanted(personality);
+        let rows = if wanted.json {
+            // podman lists an image once here, with all its names.
+            let mut seen = HashSet::new();
+            lines.iter().filter(|l| seen.insert(&l.image.manifest)).map(|l| l.row(true, wanted)).collect()
+        } else {
+            lines.iter().map(|l| l.row(self.no_trunc, wanted)).collect::<Vec<_>>()
+        };
         output::rendered(&list.render(&rows, personality)?)?;
         Ok(0)
     }
 }
 
-fn seen_before<'a>(seen: &mut Vec<&'a str>, line: &Listed<'a>) -> bool {
-    let known = seen.contains(&line.image.manifest.as_str());
-    if !known {
-        seen.push(&line.image.manifest);
-    }
-    known
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::image::ImageRecord;
 
-    fn image(store: &Store, digit: &str, names: &[&str]) -> ImageRecord {
+    fn image(store: &Store, digit: &str, names: &[&str]) {
         let image = ImageRecord {
             manifest: format!("sha256:{}", digit.repeat(64)),
             id: format!("sha256:{}", digit.repeat(64)),
@@ -247,14 +311,15 @@ mod tests {
         for name in names {
             store.set_name(&Reference::for_new(name).unwrap(), &image.manifest).unwrap();
         }
-        image
     }
 
     #[test]
     fn every_name_is_a_line_and_filters_narrow_them() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::at(dir.path()).unwrap();
-        let images = [image(&store, "1", &["app:1", "app:2", "reg.example:5000/x/y"]), image(&store, "2", &[])];
+        image(&store, "1", &["app:1", "app:2", "reg.example:5000/x/y"]);
+        image(&store, "2", &[]);
+        let images = store.image_lines().unwrap();
         let shown = |options: Images| -> Vec<String> {
             let lines = options.select(&images, &store).unwrap();
             lines.iter().map(|l| l.name.clone().unwrap_or_else(|| NONE.into())).collect()
@@ -265,6 +330,20 @@ mod tests {
         assert_eq!(filtered("dangling=true"), ["<none>"]);
         assert_eq!(filtered("reference=app"), ["localhost/app:1", "localhost/app:2"]);
         assert_eq!(filtered("reference=*:2"), ["localhost/app:2"]);
+        assert_eq!(
+            filtered("before=sha256:222"),
+            ["localhost/app:1", "localhost/app:2", "reg.example:5000/x/y:latest"]
+        );
+        assert_eq!(filtered("since=app:1"), ["<none>"]);
+        assert_eq!(filtered("until=2026-01-01T12:00:00Z").len(), 3);
+        assert_eq!(filtered("id=222"), ["<none>"]);
+        assert_eq!(filtered("digest=sha256:2"), ["<none>"]);
+        assert_eq!(filtered("containers=false").len(), 4);
+        assert!(filtered("intermediate=true").is_empty() && filtered("containers=true").is_empty());
+        for slip in ["dangling=maybe", "before=nothing", "until=later", "colour=red"] {
+            let images = Images { filter: vec![slip.into()], ..Images::default() };
+            assert!(images.select(&[], &store).is_err(), "{slip}");
+        }
         let named = |n: &str| shown(Images { name: Some(n.into()), sort: "created".into(), ..Images::default() });
         assert_eq!(named("app"), ["localhost/app:1", "localhost/app:2"]);
         assert_eq!(named("app:1"), ["localhost/app:1"]);
@@ -275,9 +354,11 @@ mod tests {
     fn the_table_has_the_five_columns() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::at(dir.path()).unwrap();
-        let images = [image(&store, "1", &["app"])];
+        image(&store, "1", &["app"]);
+        let images = store.image_lines().unwrap();
         let options = Images { sort: "created".into(), ..Images::default() };
-        let rows: Vec<Row> = options.select(&images, &store).unwrap().iter().map(|l| l.row(false)).collect();
+        let rows: Vec<Row> =
+            options.select(&images, &store).unwrap().iter().map(|l| l.row(false, Wanted::ALL)).collect();
         let list = List { format: None, columns: COLUMNS, headings: HEADINGS, no_heading: false };
         let table = list.render(&rows, output::Personality::Podman).unwrap();
         let words: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();

@@ -2,15 +2,20 @@
 
 use super::Verb;
 use crate::cli::filter::{Filters, name_matches};
-use crate::cli::format::{List, Row};
+use crate::cli::format::{List, Row, Wanted};
 use crate::cli::{output, time};
-use crate::error::Result;
+use crate::error::{Kind, Result, fail};
 use crate::store::Store;
-use crate::store::container::{ContainerRecord, Status};
+use crate::store::container::Status;
+use crate::store::listing::ContainerLine;
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-const FILTERS: &[&str] = &["id", "name", "status", "label", "ancestor", "exited"];
+const FILTERS: &[&str] = &[
+    "id", "name", "status", "label", "label!", "ancestor", "exited", "before", "since", "until", "volume", "network",
+    "health",
+];
 const COLUMNS: &[&str] = &["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"];
 const HEADINGS: &[(&str, &str)] = &[
     ("ID", "CONTAINER ID"),
@@ -43,7 +48,8 @@ pub struct Ps {
     /// Do not shorten ids and commands
     #[arg(long)]
     no_trunc: bool,
-    /// Show only what matches: id, name, status, label, ancestor or exited, as KEY=VALUE
+    /// Show only what matches: id, name, status, label, label!, ancestor, exited, before, since, until, volume, network or
+    /// health, as KEY=VALUE
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// Print json, or what a Go template says of each container
@@ -58,16 +64,66 @@ pub struct Ps {
     /// Show the last created container, whatever its state
     #[arg(short, long)]
     latest: bool,
+    /// Order: created, id, image, names, runningfor, status or command
+    #[arg(long, value_name = "FIELD", default_value = "created")]
+    sort: String,
 }
 
 /// States that the peers know. Some never occur here, but asking for them is no mistake.
 const STATES: &[&str] =
     &["created", "running", "exited", "stopped", "paused", "restarting", "removing", "stopping", "dead", "unknown"];
 
+/// What a health check can say; `none` is a container without one.
+const HEALTH: &[&str] = &["starting", "healthy", "unhealthy", "none"];
+
 /// A container and what it does.
 struct Listed {
-    record: ContainerRecord,
+    record: ContainerLine,
     status: Status,
+}
+
+/// The filters, with what they name looked up.
+struct Chosen {
+    filters: Filters,
+    before: Option<Vec<Timestamp>>,
+    since: Option<Vec<Timestamp>>,
+    until: Option<Vec<Timestamp>>,
+    /// As typed, and the id of the image that it means.
+    ancestors: Option<Vec<(String, Option<String>)>>,
+}
+
+impl Chosen {
+    fn new(texts: &[String], store: &Store) -> Result<Chosen> {
+        let filters = Filters::parse(texts, FILTERS)?;
+        filters.check("status", |v| STATES.contains(&v), &format!("one of {}", STATES.join(", ")))?;
+        filters.check("exited", |v| v.parse::<i32>().is_ok(), "an exit code")?;
+        filters.check("health", |v| HEALTH.contains(&v), &format!("one of {}", HEALTH.join(", ")))?;
+        let created = |name: &str| Ok(time::point(&store.find_container(name)?.created));
+        let (before, since) = (filters.each("before", created)?, filters.each("since", created)?);
+        let until = filters.each("until", time::limit)?;
+        let ancestors =
+            filters.each("ancestor", |v| Ok((v.to_string(), store.find_image(v).ok().map(|image| image.id))))?;
+        Ok(Chosen { filters, before, since, until, ancestors })
+    }
+
+    fn has(&self, listed: &Listed) -> bool {
+        let (filters, c) = (&self.filters, &listed.record);
+        let created = time::point(&c.created);
+        let ancestor = |(text, id): &(String, Option<String>)| *text == c.image || id.as_ref() == Some(&c.image_id);
+        filters.any("id", |v| c.id.starts_with(v))
+            && filters.any("name", |v| name_matches(&c.name, v))
+            && filters.any("status", |v| v == listed.state() || (v == "stopped" && listed.state() == "exited"))
+            && filters.any("exited", |v| listed.state() == "exited" && v.parse() == Ok(listed.exit_code()))
+            && filters.any("network", |v| v == c.network)
+            && filters.any("volume", |v| c.mounts.iter().any(|m| m.name == v || m.source == v || m.destination == v))
+            // Nothing checks the health of a container yet.
+            && filters.any("health", |v| v == "none")
+            && self.ancestors.iter().all(|them| them.iter().any(ancestor))
+            && self.before.iter().all(|them| them.iter().any(|t| created < *t))
+            && self.since.iter().all(|them| them.iter().any(|t| created > *t))
+            && self.until.iter().all(|them| them.iter().any(|t| created < *t))
+            && filters.labels(|key| c.labels().and_then(|all| all.get(key)))
+    }
 }
 
 impl Listed {
@@ -95,49 +151,46 @@ impl Listed {
         if let Status::Running(state) = &self.status { state.pid } else { 0 }
     }
 
-    fn matches(&self, filters: &Filters, store: &Store) -> bool {
+    fn row(&self, whole: bool, wanted: Wanted<'_>) -> Row {
         let c = &self.record;
-        let labels = c.config.labels.as_ref();
-        filters.any("id", |v| c.id.starts_with(v))
-            && filters.any("name", |v| name_matches(&c.name, v))
-            && filters.any("status", |v| v == self.state() || (v == "stopped" && self.state() == "exited"))
-            && filters.any("exited", |v| self.state() == "exited" && v.parse() == Ok(self.exit_code()))
-            && filters
-                .any("ancestor", |v| v == c.image || store.find_image(v).is_ok_and(|image| image.id == c.image_id))
-            && filters.labels(|key| labels.and_then(|l| l.get(key)))
+        let mut fields = Map::new();
+        let mut set = |name: &str, value: &dyn Fn() -> Value| {
+            if wanted.field(name) {
+                fields.insert(name.to_string(), value());
+            }
+        };
+        let command = || if whole { c.argv.join(" ") } else { shortened(&c.argv.join(" ")) };
+        set("ID", &|| output::id(&c.id, whole).into());
+        set("Image", &|| c.image.clone().into());
+        set("ImageID", &|| output::id(&c.image_id, whole).into());
+        set("Command", &|| command().into());
+        set("RunningFor", &|| time::ago(&c.created).into());
+        set("CreatedAt", &|| time::local(&c.created).into());
+        set("Created", &|| time::ago(&c.created).into());
+        set("Status", &|| self.words().into());
+        set("State", &|| self.state().into());
+        set("Ports", &|| "".into());
+        set("Names", &|| c.name.clone().into());
+        set("Labels", &|| json!(c.labels().cloned().unwrap_or_default()));
+        set("Mounts", &|| self.targets().join(",").into());
+        set("Networks", &|| self.networks().join(",").into());
+        set("Size", &|| "".into());
+        set("Pid", &|| self.pid().into());
+        set("ExitCode", &|| self.exit_code().into());
+        Row { fields, json: if wanted.json { self.json() } else { Value::Null } }
     }
 
-    fn row(&self, whole: bool) -> Row {
-        let c = &self.record;
-        let labels = c.config.labels.clone().unwrap_or_default();
-        let command = c.argv.join(" ");
-        let command = if whole { command } else { shortened(&command) };
-        let targets: Vec<&str> = c.mounts.iter().map(|m| m.destination.as_str()).collect();
-        let networks = if c.network == "none" { vec![] } else { vec![c.network.as_str()] };
-        let mut fields = Map::new();
-        let mut set = |name: &str, value: Value| fields.insert(name.to_string(), value);
-        set("ID", output::id(&c.id, whole).into());
-        set("Image", c.image.clone().into());
-        set("ImageID", output::id(&c.image_id, whole).into());
-        set("Command", command.into());
-        set("RunningFor", time::ago(&c.created).into());
-        set("CreatedAt", time::local(&c.created).into());
-        set("Created", time::ago(&c.created).into());
-        set("Status", self.words().into());
-        set("State", self.state().into());
-        set("Ports", "".into());
-        set("Names", c.name.clone().into());
-        set("Labels", json!(labels));
-        set("Mounts", targets.join(",").into());
-        set("Networks", networks.join(",").into());
-        set("Size", "".into());
-        set("Pid", self.pid().into());
-        set("ExitCode", self.exit_code().into());
-        Row { fields, json: self.json(&labels, &targets, &networks) }
+    /// Where the user's mounts are.
+    fn targets(&self) -> Vec<&str> {
+        self.record.mounts.iter().map(|m| m.destination.as_str()).collect()
+    }
+
+    fn networks(&self) -> Vec<&str> {
+        Some(self.record.network.as_str()).filter(|network| *network != "none").into_iter().collect()
     }
 
     /// podman's typed object.
-    fn json(&self, labels: &std::collections::BTreeMap<String, String>, mounts: &[&str], networks: &[&str]) -> Value {
+    fn json(&self) -> Value {
         let c = &self.record;
         let (mut started, mut exited_at) = (0, -62_135_596_800_i64);
         match &self.status {
@@ -157,10 +210,10 @@ impl Listed {
             "Image": c.image,
             "ImageID": output::id(&c.image_id, true),
             "IsInfra": false,
-            "Labels": labels,
-            "Mounts": mounts,
+            "Labels": c.labels().cloned().unwrap_or_default(),
+            "Mounts": self.targets(),
             "Names": [c.name],
-            "Networks": networks,
+            "Networks": self.networks(),
             "Pid": self.pid(),
             "Pod": "",
             "PodName": "",
@@ -183,21 +236,38 @@ fn shortened(command: &str) -> String {
 
 impl Ps {
     fn select(&self, store: &Store) -> Result<Vec<Listed>> {
-        let filters = Filters::parse(&self.filter, FILTERS)?;
-        filters.check("status", |v| STATES.contains(&v), &format!("one of {}", STATES.join(", ")))?;
-        filters.check("exited", |v| v.parse::<i32>().is_ok(), "an exit code")?;
+        let filters = Chosen::new(&self.filter, store)?;
         let last = if self.latest { Some(1) } else { self.last.filter(|n| *n > 0) };
-        let all = self.all || last.is_some() || filters.has("status") || filters.has("exited");
+        let all = self.all || last.is_some() || filters.filters.has("status") || filters.filters.has("exited");
         let mut chosen = Vec::new();
-        for record in store.containers()? {
-            let status = store.status(&record.id)?;
+        for (record, status) in store.container_lines()? {
             let listed = Listed { record, status };
-            if (all || matches!(listed.status, Status::Running(_))) && listed.matches(&filters, store) {
+            if (all || matches!(listed.status, Status::Running(_))) && filters.has(&listed) {
                 chosen.push(listed);
             }
         }
         chosen.truncate(last.unwrap_or(usize::MAX));
+        self.order(&mut chosen)?;
         Ok(chosen)
+    }
+
+    fn order(&self, lines: &mut [Listed]) -> Result<()> {
+        // They come newest first, and equal keys keep that: all sorts are stable.
+        match self.sort.as_str() {
+            "created" | "" => {}
+            "runningfor" => lines.reverse(),
+            "id" => lines.sort_by(|a, b| a.record.id.cmp(&b.record.id)),
+            "image" => lines.sort_by(|a, b| a.record.image.cmp(&b.record.image)),
+            "names" => lines.sort_by(|a, b| a.record.name.cmp(&b.record.name)),
+            "status" => lines.sort_by_key(Listed::state),
+            "command" => lines.sort_by(|a, b| a.record.argv.cmp(&b.record.argv)),
+            other => {
+                let message =
+                    format!("--sort {other:?}: write created, id, image, names, runningfor, status or command");
+                return Err(fail(Kind::User, message));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -212,10 +282,12 @@ impl Verb for Ps {
             output::text(&ids)?;
             return Ok(0);
         }
-        let rows: Vec<Row> = chosen.iter().map(|c| c.row(self.no_trunc)).collect();
         let list =
             List { format: self.format.as_deref(), columns: COLUMNS, headings: HEADINGS, no_heading: self.noheading };
-        output::rendered(&list.render(&rows, output::own_personality())?)?;
+        let personality = output::own_personality();
+        let wanted = list.wanted(personality);
+        let rows: Vec<Row> = chosen.iter().map(|c| c.row(self.no_trunc, wanted)).collect();
+        output::rendered(&list.render(&rows, personality)?)?;
         Ok(0)
     }
 }
@@ -223,7 +295,7 @@ impl Verb for Ps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::container::{ExitRecord, StateRecord};
+    use crate::store::container::{ContainerRecord, ExitRecord, StateRecord};
 
     fn container(store: &Store, digit: &str, name: &str) -> ContainerRecord {
         let record = ContainerRecord {
@@ -293,7 +365,7 @@ mod tests {
         let store = Store::at(dir.path()).unwrap();
         container(&store, "2", "dead");
         let all = Ps { all: true, ..Ps::default() }.select(&store).unwrap();
-        let rows: Vec<Row> = all.iter().map(|c| c.row(false)).collect();
+        let rows: Vec<Row> = all.iter().map(|c| c.row(false, Wanted::ALL)).collect();
         let list = List { format: None, columns: COLUMNS, headings: HEADINGS, no_heading: false };
         let table = list.render(&rows, output::Personality::Podman).unwrap();
         assert!(table.starts_with("CONTAINER ID   IMAGE                  COMMAND"), "{table}");

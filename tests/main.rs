@@ -13,6 +13,7 @@ mod harness;
 mod layers;
 mod lifecycle;
 mod machine;
+mod names;
 mod overlay;
 mod run;
 mod support;

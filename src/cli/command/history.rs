@@ -2,12 +2,12 @@
 
 use super::Verb;
 use crate::cli::format::{List, Row};
-use crate::cli::{output, time, units};
+use crate::cli::{flags, output, time, units};
 use crate::error::Result;
 use crate::image::config::History as Step;
 use crate::store::Store;
 use crate::store::image::ImageRecord;
-use clap::Args;
+use clap::{ArgAction, Args};
 use serde_json::{Map, Value, json};
 
 const COLUMNS: &[&str] = &["ID", "Created", "CreatedBy", "Size", "Comment"];
@@ -28,6 +28,19 @@ pub struct History {
     /// Print json, or what a Go template says of each step
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
+    /// Print sizes and times for people; with =false, bytes and points in time
+    #[arg(
+        short = 'H',
+        long,
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "true",
+        default_missing_value = "true",
+        value_parser = flags::boolean,
+        value_name = "BOOL"
+    )]
+    human: bool,
     /// Do not shorten ids and instructions
     #[arg(long)]
     no_trunc: bool,
@@ -54,7 +67,7 @@ fn steps(image: &ImageRecord) -> Vec<(Step, u64)> {
     steps
 }
 
-fn row(id: &str, step: &Step, size: u64, whole: bool) -> Row {
+fn row(id: &str, step: &Step, size: u64, whole: bool, human: bool) -> Row {
     let created = step.created.clone().unwrap_or_default();
     let by = step.created_by.clone().unwrap_or_default();
     let comment = step.comment.clone().unwrap_or_default();
@@ -66,11 +79,11 @@ fn row(id: &str, step: &Step, size: u64, whole: bool) -> Row {
     let mut fields = Map::new();
     let mut set = |name: &str, value: Value| fields.insert(name.to_string(), value);
     set("ID", id.into());
-    set("Created", time::ago(&created).into());
+    set("Created", if human { time::ago(&created) } else { created.clone() }.into());
     set("CreatedSince", time::ago(&created).into());
     set("CreatedAt", created.clone().into());
     set("CreatedBy", shown.into());
-    set("Size", units::size(size).into());
+    set("Size", if human { units::size(size) } else { size.to_string() }.into());
     set("Comment", comment.clone().into());
     let json = json!({
         "id": id, "created": created, "CreatedBy": by, "size": size, "comment": comment, "emptyLayer": step.empty_layer,
@@ -89,7 +102,7 @@ impl Verb for History {
             .enumerate()
             .map(|(at, (step, size))| {
                 let id = if at == 0 { output::id(&image.id, self.no_trunc) } else { MISSING };
-                row(id, step, *size, self.no_trunc)
+                row(id, step, *size, self.no_trunc, self.human)
             })
             .collect();
         let format = if self.quiet { Some("{{.ID}}") } else { self.format.as_deref() };
@@ -119,6 +132,12 @@ mod tests {
         image.config.history = vec![step("COPY", false), step("ENV", true), step("RUN", false)];
         let sizes: Vec<u64> = steps(&image).iter().map(|(_, size)| *size).collect();
         assert_eq!(sizes, [3, 2, 0, 1]);
-        assert_eq!(row("x", &step(&"y".repeat(60), false), 1, false).fields["CreatedBy"].as_str().unwrap().len(), 45);
+        assert_eq!(
+            row("x", &step(&"y".repeat(60), false), 1, false, true).fields["CreatedBy"].as_str().unwrap().len(),
+            45
+        );
+        let exact =
+            row("x", &Step { created: Some("2026-01-01T00:00:00Z".into()), ..Step::default() }, 1500, false, false);
+        assert_eq!((&exact.fields["Size"], &exact.fields["Created"]), (&"1500".into(), &"2026-01-01T00:00:00Z".into()));
     }
 }

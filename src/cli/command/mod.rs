@@ -26,6 +26,8 @@ pub mod run;
 pub mod save;
 pub mod stop;
 pub mod tag;
+pub mod tree;
+pub mod untag;
 pub mod version;
 
 use crate::cli::problem;
@@ -113,6 +115,7 @@ const COMMANDS: &[Entry] = &[
     entry::<save::Save>(),
     entry::<stop::Stop>(),
     entry::<tag::Tag>(),
+    entry::<untag::Untag>(),
     entry::<version::Version>(),
     entry::<remove_tree::RemoveTree>().hidden(),
 ];
@@ -142,6 +145,8 @@ const IMAGE: &[Entry] = &[
     entry::<rmi::Rmi>().named("rm", &["remove"]),
     entry::<save::Save>(),
     entry::<tag::Tag>(),
+    entry::<tree::Tree>(),
+    entry::<untag::Untag>(),
 ];
 
 const BUILDER: &[Entry] = &[entry::<build::Build>(), entry::<context::BuilderContext>()];

@@ -194,6 +194,12 @@ fn attempt(store: &Store, options: &Options, walk: &mut Walk<'_>, reporter: &dyn
             // Held until the image is recorded: nobody else names the layers before.
             let image = in_worker(store, walk, &staging, reporter).and_then(record);
             staging.remove()?;
+            if image.is_ok()
+                && let Err(error) = store.cache_budget().and_then(|budget| store.trim_cache(budget))
+            {
+                // The image is there all the same.
+                reporter.report(Event::Warning(format!("the build cache was not trimmed: {error:#}")));
+            }
             image
         }
     }

@@ -12,6 +12,7 @@ pub mod format;
 pub mod output;
 pub mod problem;
 pub mod progress;
+pub mod prune;
 pub mod time;
 pub mod units;
 

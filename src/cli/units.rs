@@ -20,6 +20,11 @@ pub fn size(bytes: u64) -> String {
     format!("{digits} {}", UNITS[unit])
 }
 
+/// A size without a blank, `7.8MB`, as the peers' tables of disk usage and their sums have it.
+pub fn dense_size(bytes: u64) -> String {
+    size(bytes).replace(' ', "")
+}
+
 /// A span in seconds, `About an hour`, `3 weeks`.
 pub fn duration(seconds: i64) -> String {
     let minutes = seconds / 60;

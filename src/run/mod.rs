@@ -19,6 +19,7 @@ pub mod options;
 pub mod plan;
 pub mod prepare;
 pub mod profile;
+pub mod prune;
 pub mod signal;
 pub mod spec;
 pub mod step;

@@ -26,12 +26,14 @@
 
 pub mod archive;
 pub mod blob;
+pub mod budget;
 pub mod cache;
 pub mod compose;
 pub mod container;
 pub mod download;
 pub mod export;
 pub mod flight;
+pub mod gc;
 pub mod image;
 pub mod layer;
 mod leftover;
@@ -41,6 +43,8 @@ pub mod log;
 pub mod record;
 pub mod remove;
 pub mod staging;
+pub mod survey;
+mod sweep;
 pub mod volume;
 
 use crate::error::{Kind, Result, fail_with};

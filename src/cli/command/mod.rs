@@ -6,6 +6,7 @@
 pub mod build;
 pub mod commit;
 pub mod context;
+pub mod df;
 pub mod exec;
 pub mod exists;
 pub mod export;
@@ -18,6 +19,7 @@ pub mod inspect;
 pub mod kill;
 pub mod load;
 pub mod logs;
+pub mod prune;
 pub mod ps;
 pub mod remove_tree;
 pub mod rm;
@@ -29,6 +31,7 @@ pub mod tag;
 pub mod tree;
 pub mod untag;
 pub mod version;
+pub mod volume;
 
 use crate::cli::problem;
 use crate::error::Result;
@@ -129,6 +132,7 @@ const CONTAINER: &[Entry] = &[
     entry::<kill::Kill>(),
     entry::<logs::Logs>(),
     entry::<ps::Ps>().named("ls", &["list", "ps"]),
+    entry::<prune::ContainerPrune>(),
     entry::<rm::Rm>(),
     entry::<run::Run>(),
     entry::<stop::Stop>(),
@@ -142,6 +146,7 @@ const IMAGE: &[Entry] = &[
     entry::<inspect::ImageInspect>(),
     entry::<images::Images>().named("ls", &["list"]),
     entry::<load::Load>(),
+    entry::<prune::ImagePrune>(),
     entry::<rmi::Rmi>().named("rm", &["remove"]),
     entry::<save::Save>(),
     entry::<tag::Tag>(),
@@ -149,8 +154,17 @@ const IMAGE: &[Entry] = &[
     entry::<untag::Untag>(),
 ];
 
-const BUILDER: &[Entry] = &[entry::<build::Build>(), entry::<context::BuilderContext>()];
-const SYSTEM: &[Entry] = &[entry::<info::Info>()];
+const BUILDER: &[Entry] =
+    &[entry::<build::Build>(), entry::<context::BuilderContext>(), entry::<prune::BuilderPrune>()];
+const SYSTEM: &[Entry] = &[entry::<df::Df>(), entry::<info::Info>(), entry::<prune::SystemPrune>()];
+const VOLUME: &[Entry] = &[
+    entry::<volume::VolumeCreate>(),
+    entry::<volume::VolumeExists>(),
+    entry::<volume::VolumeInspect>(),
+    entry::<volume::VolumeList>().named("ls", &["list"]),
+    entry::<prune::VolumePrune>(),
+    entry::<volume::VolumeRemove>().named("rm", &["remove"]),
+];
 const GENERATE: &[Entry] = &[entry::<generate::Man>(), entry::<generate::Completions>()];
 
 macro_rules! group {
@@ -172,6 +186,7 @@ const GROUPS: &[Group] = &[
     group!("image", &[], "Commands for images", false, IMAGE),
     group!("builder", &["buildx"], "Commands for builds", false, BUILDER),
     group!("system", &[], "Commands for this machine's dhow", false, SYSTEM),
+    group!("volume", &[], "Commands for volumes", false, VOLUME),
     group!("generate", &[], "Write man pages and shell completions", true, GENERATE),
 ];
 

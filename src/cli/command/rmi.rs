@@ -1,15 +1,17 @@
 //! `dhow rmi`: removes names of images, and images without a name left.
 
 use super::Verb;
-use crate::cli::{output, problem};
+use crate::cli::output::{self, Personality};
+use crate::cli::problem;
 use crate::error::{Kind, Result, kind_of};
 use crate::store::Store;
+use crate::store::remove::{Removed, rmi, users};
 use clap::Args;
 
 /// Arguments of `rmi`.
 #[derive(Debug, Args)]
 pub struct Rmi {
-    /// Remove it with all its names; a missing image is no error. One that a container was made from stays
+    /// Remove it with all its names, and the containers made from it; a missing image is no error
     #[arg(short, long)]
     force: bool,
     /// Remove all images
@@ -35,7 +37,7 @@ impl Verb for Rmi {
         let targets = if self.all { everything(&store)? } else { self.images };
         let lenient = self.force || self.ignore || self.all;
         problem::each(&targets, problem::removal_code, |name| {
-            let removed = match crate::store::remove::rmi(&store, name, self.force) {
+            let removed = match remove(&store, name, self.force) {
                 Err(e) if lenient && kind_of(&e) == Some(Kind::NotFound) => return Ok(None),
                 removed => removed?,
             };
@@ -48,6 +50,22 @@ impl Verb for Rmi {
             Ok(None)
         })
     }
+}
+
+/// Removes an image; by force with its containers, running or not, as podman does. Docker's script writers are told of
+/// running ones.
+fn remove(store: &Store, name: &str, force: bool) -> Result<Removed> {
+    if force {
+        let stop = output::own_personality() == Personality::Podman;
+        for container in users(store, name)? {
+            match crate::run::control::remove(store, &container, stop, None) {
+                // Another command removed it.
+                Err(e) if kind_of(&e) == Some(Kind::NotFound) => {}
+                done => done?,
+            }
+        }
+    }
+    rmi(store, name, force)
 }
 
 /// All names, and the ids of images without one.

@@ -16,4 +16,5 @@ mod machine;
 mod names;
 mod overlay;
 mod run;
+mod space;
 mod support;

@@ -5,7 +5,7 @@
 //!
 //! Readers take none of these: what has its final name is whole. A start holds the store's lock shared for the moment
 //! between looking at its layers and recording whose they are; only `rmi` and prunes, which hold it exclusively for the
-//! moment in which victims are moved aside, can make it wait.
+//! moment in which victims lose their records, can make it wait.
 //!
 //! Not here: what is done under a lock, and locks as the kernel has them (`sys::lock`).
 

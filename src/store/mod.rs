@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version                       format number
-//! lock                          shared while references are added, exclusive while victims are moved aside
+//! lock                          shared while references are added, exclusive while victims lose their records
 //! publish.lock                  exclusive while a layer gets its place; taken after the store lock
 //! blobs/sha256/<hex>            manifests and configs
 //! layers/<id>/fs/               a layer's tree in overlay form, never changed after commit
@@ -15,7 +15,7 @@
 //! cache/context/                digests of context files
 //! cache/remote/                 files that builds fetched, see `download`
 //! cache/lists/                  what lists show, as a copy (see `listing`)
-//! staging/<id>/ + lock          anything half made; swept when nobody holds the lock
+//! staging/<id>/ + lock, lease   anything half made; swept when nobody holds the lock
 //! flights/<kind>-<key>          locked by the process that makes a layer or step which others want, too (see `flight`)
 //! stub/                         lowest overlay layer: the mount points that a container needs
 //! ```
@@ -189,7 +189,7 @@ impl Store {
         lock::take(&self.root.join("lock"), Rank::Store, Mode::Shared)
     }
 
-    /// Takes the store lock exclusively: held for the moment in which victims are moved aside.
+    /// Takes the store lock exclusively: held for the moment in which victims lose their records.
     pub fn lock_exclusive(&self) -> Result<Held> {
         lock::take(&self.root.join("lock"), Rank::Store, Mode::Exclusive)
     }

@@ -373,6 +373,8 @@ fn an_image_goes_with_its_last_name_and_its_layers_with_it() {
     assert_eq!(sb.dhow(["rmi", "base"]).ok().lines().len(), 2);
     sb.dhow(["run", "--rm", "child", "true"]).ok();
     sb.dhow(["rmi", "child"]).ok().has("Deleted: ");
+    assert_eq!(contents(&sb).len(), 2, "the step's layer stays in the cache, and the base's is gone");
+    sb.dhow(["builder", "prune", "-f"]).ok();
     assert_eq!(contents(&sb), [""; 0]);
     sb.dhow(["rmi", "child"]).fails(1).says("no such image");
 }
@@ -382,9 +384,7 @@ fn an_image_in_use_stays() {
     let sb = Sandbox::new();
     base(&sb);
     sb.dhow(["run", "--name", "user", "base", "true"]).ok();
-    for words in [&["rmi", "base"][..], &["rmi", "-f", "base"]] {
-        sb.dhow(words).fails(2).says("dhow rm user");
-    }
+    sb.dhow(["rmi", "base"]).fails(2).says("dhow rm user");
     sb.dhow(["rm", "user"]).ok();
     sb.dhow(["rmi", "base"]).ok();
     assert_eq!(contents(&sb), [""; 0]);

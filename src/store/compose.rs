@@ -40,7 +40,7 @@ impl Store {
         if manifest_bytes.len() as u64 > manifest::MAX_MANIFEST {
             return Err(fail(Kind::User, format!("the image has too many layers ({}) for a manifest", layers.len())));
         }
-        // From here on nobody moves aside a layer that we have seen.
+        // From here on nobody takes away a layer that we have seen.
         let _adding = self.lock_shared()?;
         if let Some(gone) = layers.iter().find(|l| !matches!(self.usable_layer(&l.id), Ok(Some(_)))) {
             return Err(fail_with(

@@ -1,7 +1,7 @@
 //! What a Dockerfile means, seen in the image that it makes: stages, variables, users, the forms of commands,
 //! configuration. What COPY and ADD do with files is in `files`.
 
-use super::{again, build, field, hits, id, shell};
+use super::{again, build, field, hits, id, refused, shell};
 use crate::support::{Sandbox, private_network};
 
 #[test]
@@ -178,4 +178,120 @@ fn a_step_has_the_network_it_is_given() {
     sb.write("own/Dockerfile", "FROM base\nRUN --network=none ip -o link > /links\n");
     sb.dhow(["build", "-q", "-t", "own", "own"]).ok();
     assert_eq!(shell(&sb, "own", "wc -l < /links"), "1");
+}
+
+#[test]
+fn a_file_from_windows_with_every_oddity_of_lines_builds() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/a file", "x");
+    let text = "\u{feff}# Syntax=docker/dockerfile:1\r\n#escape=`\r\n# check=skip=all\r\n\r\nfrom base\r\n  env `\r\n\
+        # a comment\r\n\r\n    a=1 `\r\n    b=two` words c=\\n\r\ncopy [\"a file\", \"/a\\\\b\"]\r\nrun echo $a `\r\n\
+        `\r\n  \"$b\" > /out";
+    let out = build(&sb, "ctx", text);
+    assert_eq!(out.stderr, "");
+    assert_eq!(shell(&sb, "ctx", "cat /out; echo $c; cat '/a\\b'"), "1 two words\n\\n\nx");
+}
+
+#[test]
+fn every_form_of_expansion_reaches_the_image() {
+    let sb = Sandbox::with_base();
+    let forms = [
+        ("$v", "a/b.c.d"),
+        ("${v}x", "a/b.c.dx"),
+        ("\\$v", "$v"),
+        ("'$v'", "$v"),
+        ("\\\"$v\\\"", "\"a/b.c.d\""),
+        ("${n:-w$v}", "wa/b.c.d"),
+        ("${e:-w}", "w"),
+        ("${e-w}", ""),
+        ("${v:+w}", "w"),
+        ("${e:+w}", ""),
+        ("${e+w}", "w"),
+        ("${v:?no}", "a/b.c.d"),
+        ("${v#*.}", "c.d"),
+        ("${v##*.}", "d"),
+        ("${v%.*}", "a/b.c"),
+        ("${v%%.*}", "a/b"),
+        ("${v/./-}", "a/b-c.d"),
+        ("${v//./-}", "a/b-c-d"),
+        ("${v/\\//-}", "a-b.c.d"),
+        ("$n", ""),
+    ];
+    let mut text = "# check=skip=all\nFROM base\nARG n\nENV v=a/b.c.d e=\"\"\n".to_owned();
+    for (at, (form, _)) in forms.iter().enumerate() {
+        text.push_str(&format!("LABEL l{at}={form}\n"));
+    }
+    build(&sb, "ctx", &text);
+    let labels: serde_json::Value = serde_json::from_str(&field(&sb, "ctx", "{{json .Config.Labels}}")).unwrap();
+    for (at, (form, want)) in forms.iter().enumerate() {
+        assert_eq!(labels[format!("l{at}")], *want, "{form}");
+    }
+    for (form, why) in
+        [("\"${n:?is needed}\"", "n: is needed"), ("${v:#x}", "unsupported modifier :#"), ("${v", "missing }")]
+    {
+        refused(&sb, "bad", &format!("FROM base\nENV v=1\nLABEL l={form}\n"), 125).says("Dockerfile:3:").says(why);
+    }
+}
+
+#[test]
+fn some_instructions_expand_variables_and_others_leave_them_to_the_shell() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/f", "x");
+    let text = "FROM base\nENV p=80 d=/d u=user s=USR1\nEXPOSE $p ${p}1-${p}2/udp\nVOLUME $d/v\nWORKDIR $d\nUSER $u\n\
+        STOPSIGNAL SIG$s\nCOPY --chown=$u f $d/c\nADD [\"f\", \"$d/a\"]\nONBUILD ENV late=$p\nHEALTHCHECK CMD echo $p\n\
+        SHELL [\"/bin/sh\", \"-c\"]\nENTRYPOINT [\"echo\", \"$p\"]\nCMD [\"$d\"]\nENV p=90 old=$p\n";
+    build(&sb, "ctx", text);
+    let config: serde_json::Value = serde_json::from_str(&field(&sb, "ctx", "{{json .Config}}")).unwrap();
+    let ports = serde_json::json!({"80/tcp": {}, "801/udp": {}, "802/udp": {}});
+    assert_eq!((&config["ExposedPorts"], &config["Volumes"]), (&ports, &serde_json::json!({"/d/v": {}})));
+    assert_eq!(
+        (&config["WorkingDir"], &config["User"], &config["StopSignal"]),
+        (&"/d".into(), &"user".into(), &"SIGUSR1".into())
+    );
+    assert_eq!(config["Healthcheck"]["Test"], serde_json::json!(["CMD-SHELL", "echo $p"]));
+    assert_eq!(
+        (&config["Entrypoint"][1], &config["Cmd"][0], &config["OnBuild"][0]),
+        (&"$p".into(), &"$d".into(), &"ENV late=$p".into())
+    );
+    build(&sb, "child", "FROM ctx\nENTRYPOINT []\n");
+    assert_eq!(shell(&sb, "child", "echo $late $old; stat -c %U /d/c /d/a"), "90 80\nuser\nroot");
+}
+
+#[test]
+fn mistakes_are_shown_with_their_place_and_the_nearest_name() {
+    let sb = Sandbox::with_base();
+    let long = format!("FROM base\nRUN {}\n", "x".repeat(70_000));
+    for (text, place, words) in [
+        ("FROM base\nRUM x\n", "Dockerfile:2:1", "did you mean RUN?"),
+        ("FROM base\nCOPY --chwon=1 a b\n", "Dockerfile:2:6", "did you mean --chown?"),
+        ("FROM base\nRUN a \\\n b <<EOF\nc\n", "Dockerfile:3:4", "unterminated heredoc"),
+        ("FROM base\nENV a=1 b\n", "Dockerfile:2:9", "no = in `b`"),
+        ("# escape=x\nFROM base\n", "Dockerfile:1:1", "invalid escape character `x`"),
+        ("# escape=`\n# escape=`\nFROM base\n", "Dockerfile:2:1", "only one escape parser directive"),
+        ("FROM base\nCMD [\"a\", 1]\n", "Dockerfile:2:5", "only strings"),
+        ("FROM base\nONBUILD FROM x\n", "Dockerfile:2:9", "FROM cannot be a trigger"),
+        ("FROM base\nEXPOSE 80x\n", "Dockerfile:2:8", "invalid port `80x`"),
+        ("RUN x\n", "Dockerfile:1:1", "no build stage yet"),
+        ("FROM base AS 1x\n", "Dockerfile:1:14", "invalid name for a stage"),
+        ("# nothing\n", "Dockerfile:1:1", "no instructions"),
+        (long.as_str(), "Dockerfile:2:1", "longer than 65535 bytes"),
+    ] {
+        let out = refused(&sb, "bad", text, 125).says(place).says(words);
+        assert!(out.stderr.contains(" | ") && out.stderr.lines().any(|l| l.ends_with('^')), "{out}");
+    }
+}
+
+#[test]
+fn a_wrong_ignore_file_is_shown_where_it_is_wrong_and_only_where_it_is_needed() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/f", "x");
+    sb.write("ctx/.dockerignore", "# fine\nok\n[\n");
+    refused(&sb, "ctx", "FROM base\nCOPY f /f\n", 125).says(".dockerignore: line 3").says("\"[\"");
+    build(&sb, "ctx", "FROM base\nENV a=b\n");
+    sb.write("ctx/.dockerignore", "*\n  #f\n!  f  \r\n/!x\n");
+    build(&sb, "ctx", "FROM base\nCOPY . /all/\n");
+    assert_eq!(shell(&sb, "ctx", "ls -A /all"), "f");
+    sb.write("ctx/.containerignore", "f\n");
+    build(&sb, "ctx", "FROM base\nCOPY . /all/\n");
+    assert_eq!(shell(&sb, "ctx", "ls -A /all").replace('\n', " "), ".containerignore .dockerignore Dockerfile");
 }

@@ -4,7 +4,7 @@
 //! knows the place. The forms are those of the Dockerfile reference, which resemble POSIX `sh` without being it.
 
 use super::pattern::Pattern;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How deep `${a:-${b:-…}}` may nest; a file must not be able to exhaust the stack.
 const MAX_DEPTH: usize = 64;
@@ -53,9 +53,9 @@ pub fn heredoc(text: &str, scope: &Scope) -> Result<String, String> {
     Ok(Lexer::run(text, scope, '\\', false)?.text)
 }
 
-/// The names in `text` that have no value and nothing to stand in for it (`${name:-word}` has): most likely mistakes. In
-/// order, each once; none from a text that cannot be read.
-pub fn unset(text: &str, scope: &Scope, escape: char, quotes: bool) -> Vec<String> {
+/// The names in `text` that have no value and nothing to stand in for it (`${name:-word}` has): most likely mistakes.
+/// None from a text that cannot be read.
+pub fn unset(text: &str, scope: &Scope, escape: char, quotes: bool) -> BTreeSet<String> {
     let mut lexer = Lexer::new(text, scope, escape, quotes);
     let read = lexer.until(None, false);
     read.map(|_| lexer.unset).unwrap_or_default()
@@ -95,12 +95,12 @@ struct Lexer<'a> {
     escape: char,
     quotes: bool,
     depth: usize,
-    unset: Vec<String>,
+    unset: BTreeSet<String>,
 }
 
 impl<'a> Lexer<'a> {
     fn new(text: &'a str, scope: &'a Scope, escape: char, quotes: bool) -> Lexer<'a> {
-        Lexer { chars: text.chars().peekable(), scope, escape, quotes, depth: 0, unset: Vec::new() }
+        Lexer { chars: text.chars().peekable(), scope, escape, quotes, depth: 0, unset: BTreeSet::new() }
     }
 
     fn run(text: &'a str, scope: &'a Scope, escape: char, quotes: bool) -> Result<Output, String> {
@@ -111,9 +111,7 @@ impl<'a> Lexer<'a> {
     fn value(&mut self, name: &str) -> &'a str {
         let scope: &'a Scope = self.scope;
         scope.get(name).unwrap_or_else(|| {
-            if !self.unset.iter().any(|n| n == name) {
-                self.unset.push(name.to_owned());
-            }
+            self.unset.insert(name.to_owned());
             ""
         })
     }

@@ -1,6 +1,6 @@
 //! What single lines show, and lines beside each other, without knowing what any variable is.
 
-use super::{Findings, Rule};
+use super::{Findings, MAX_PER_LINE, Rule};
 use crate::build::parse::{Dockerfile, Line, Span};
 use crate::build::words;
 use std::collections::BTreeMap;
@@ -69,17 +69,18 @@ fn overridden(df: &Dockerfile, found: &mut Findings) {
 }
 
 fn ports(line: &Line, found: &mut Findings) {
-    for word in words::blank(&line.rest) {
-        let (range, protocol) = word.split_once('/').unwrap_or((word, ""));
-        if !protocol.contains('$') && protocol.chars().any(char::is_uppercase) {
-            let message = format!("the protocol of {word} should be written {}", protocol.to_lowercase());
-            found.add(Rule::ExposeProtoCasing, line.place_of(word), message);
-        }
-        // The colon in `${port:-80}` is none.
-        if !range.contains('$') && range.contains(':') {
-            let message = format!("{word}: an address or a port of the host has no effect here; `run -p` gives them");
-            found.add(Rule::ExposeInvalidFormat, line.place_of(word), message);
-        }
+    let words = words::blank(&line.rest);
+    let words = words.into_iter().map(|word| (word, word.split_once('/').unwrap_or((word, ""))));
+    let shouting = |protocol: &str| !protocol.contains('$') && protocol.chars().any(char::is_uppercase);
+    for (word, (_, protocol)) in words.clone().filter(|(_, (_, p))| shouting(p)).take(MAX_PER_LINE) {
+        let message = format!("the protocol of {word} should be written {}", protocol.to_lowercase());
+        found.add(Rule::ExposeProtoCasing, line.place_of(word), message);
+    }
+    // The colon in `${port:-80}` is none.
+    let mapped = |range: &str| !range.contains('$') && range.contains(':');
+    for (word, _) in words.filter(|(_, (range, _))| mapped(range)).take(MAX_PER_LINE) {
+        let message = format!("{word}: an address or a port of the host has no effect here; `run -p` gives them");
+        found.add(Rule::ExposeInvalidFormat, line.place_of(word), message);
     }
 }
 
@@ -100,7 +101,7 @@ fn pairs(df: &Dockerfile, line: &Line, found: &mut Findings) {
     if line.keyword == "LABEL" {
         return;
     }
-    for name in names.into_iter().filter(|name| is_secret(name)) {
+    for name in names.into_iter().filter(|name| is_secret(name)).take(MAX_PER_LINE) {
         let message = format!("{} {name}: everyone who has the image can read a value given here", line.keyword);
         found.add(Rule::SecretsUsedInArgOrEnv, line.place_of(name), message);
     }

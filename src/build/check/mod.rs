@@ -16,7 +16,7 @@ mod tests;
 
 use super::args::Globals;
 use super::ignore::Ignore;
-use super::parse::{Dockerfile, Line, Source, Span};
+use super::parse::{Dockerfile, Source, Span};
 use super::stage::Plan;
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::config::ImageConfig;
@@ -26,6 +26,12 @@ use std::sync::Arc;
 
 /// The build argument that replaces the file's own `# check=`.
 pub const ARGUMENT: &str = "BUILDKIT_DOCKERFILE_CHECK";
+
+/// A file with more instructions is not checked: some checks compare each with all others.
+const MAX_LINES: usize = 10_000;
+
+/// How many findings of one sort one line can have; finding the place of each takes time, and the next build shows more.
+const MAX_PER_LINE: usize = 20;
 
 /// What is checked, and what has to be known beside the file.
 pub struct Subject<'a> {
@@ -96,6 +102,11 @@ impl Findings {
 /// Checks a file. The only error is one in the options themselves.
 pub fn run(subject: &Subject<'_>) -> Result<Report> {
     let options = options_of(subject)?;
+    let source = subject.df.source.clone();
+    if subject.df.lines.len() > MAX_LINES {
+        let notes = vec![format!("{}: more than {MAX_LINES} instructions are not checked", source.name)];
+        return Ok(Report { source, findings: Vec::new(), error: options.error, notes });
+    }
     let mut found = Findings::default();
     lines::check(subject.df, &mut found);
     stages::check(subject, &mut found);
@@ -108,7 +119,7 @@ pub fn run(subject: &Subject<'_>) -> Result<Report> {
         format!("check: there is no rule {name}{near}")
     };
     let notes = options.unknown().into_iter().map(note).collect();
-    Ok(Report { source: subject.df.source.clone(), findings, error: options.error, notes })
+    Ok(Report { source, findings, error: options.error, notes })
 }
 
 /// The caller's options, else the file's.
@@ -125,8 +136,8 @@ fn options_of(subject: &Subject<'_>) -> Result<Options> {
 
 /// Whether a comment right above the instruction skips the rule there: `# check=skip=RULE`.
 fn skipped_above(df: &Dockerfile, finding: &Finding) -> bool {
-    let covers = |line: &&Line| (line.span.line..=line.span.end_line).contains(&finding.span.line);
-    let Some(line) = df.lines.iter().find(covers) else { return false };
+    let after = df.lines.partition_point(|line| line.span.line <= finding.span.line);
+    let Some(line) = after.checked_sub(1).map(|at| &df.lines[at]) else { return false };
     let options = line.comments.iter().filter_map(|c| c.strip_prefix("check")?.trim_start().strip_prefix('='));
     options.filter_map(|text| Options::parse(text).ok()).any(|options| !options.wants(finding.rule))
 }

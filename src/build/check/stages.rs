@@ -1,6 +1,6 @@
 //! What the `FROM` lines show: names of stages, platforms, and the arguments that base images are named by.
 
-use super::{Findings, Rule, Subject};
+use super::{Findings, MAX_PER_LINE, Rule, Subject};
 use crate::build::args::{Globals, Platform};
 use crate::build::expand;
 use crate::build::parse::Line;
@@ -62,10 +62,8 @@ fn arguments(subject: &Subject<'_>, line: &Line, stage: &Stage, defaults: Option
         subject.plan.global_args.iter().flat_map(|(_, arg)| &arg.pairs).map(|(name, _)| name.as_str()).collect();
     let mut undefined = false;
     for text in texts.into_iter().flatten() {
-        for name in expand::unset(text, scope, escape, true) {
-            if declared.contains(&name.as_str()) {
-                continue;
-            }
+        let unset = expand::unset(text, scope, escape, true).into_iter().filter(|n| !declared.contains(&n.as_str()));
+        for name in unset.take(MAX_PER_LINE) {
             undefined = true;
             let near = words::nearest(&name, scope.names().chain(declared.iter().copied()));
             let hint = near.map(|n| format!(" (did you mean {n}?)")).unwrap_or_default();
@@ -75,7 +73,8 @@ fn arguments(subject: &Subject<'_>, line: &Line, stage: &Stage, defaults: Option
     }
     let Some(defaults) = defaults.filter(|_| !undefined && stage.base.contains('$')) else { return };
     let name = expand::word(&stage.base, defaults.scope(), escape).unwrap_or_default();
-    if Reference::candidates(&name).is_err() {
+    let is_stage = subject.plan.stage_by_name(&name, stage.index).is_some();
+    if !is_stage && Reference::candidates(&name).is_err() {
         let message =
             format!("with the defaults of its ARGs, {} is `{name}`, which no image can be called", stage.base);
         found.add(Rule::InvalidDefaultArgInFrom, line.place_of(&stage.base), message);

@@ -78,6 +78,7 @@ fn what_is_well_is_left_alone() {
         "FROM a\nSHELL [\"/bin/bash\", \"-c\"]\nCMD x",
         "FROM a\nSHELL [\"/bin/bash\", \"-c\"]\nFROM 0",
         "FROM a AS s\nSHELL [\"/bin/bash\", \"-c\"]\nWORKDIR /x\nFROM s\nENTRYPOINT x\nWORKDIR y",
+        "ARG S=Made\nFROM a AS made\nFROM $S",
         "ARG TAG=1\nFROM a:$TAG\nFROM a:${TAG:-x}\nFROM --platform=$BUILDPLATFORM a",
         "FROM unknown\nENV x=$whatever",
         "FROM known\nARG a\nENV x=$a y=$PATH z=$INHERITED t=$TRIGGERED p=$http_proxy d=${n:-x} e=${n+x}\nUSER $x",
@@ -130,6 +131,15 @@ fn nearest_names_are_told() {
     let told = |text| report(text, &[]).unwrap().findings.remove(0).message;
     assert_eq!(told("FROM known\nARG version\nENV x=$versoin"), "$versoin has no value here (did you mean $version?)");
     assert!(told("ARG TAG=1\nFROM a:$TGA").ends_with("(did you mean TAG?)"));
+}
+
+#[test]
+fn a_hostile_file_is_checked_in_bounded_time() {
+    let long =
+        format!("FROM known\nENV {}x=y\n", (0..2000).map(|n| format!("K{n}_KEY=$v{n} \\\n")).collect::<String>());
+    assert_eq!(found(&long).len(), 2 * MAX_PER_LINE);
+    let report = report(&"FROM a\n".repeat(MAX_LINES + 1), &[]).unwrap();
+    assert!(report.findings.is_empty() && report.notes[0].contains("more than 10000"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! The state of a stage is the engine's own, so that a check and a build cannot disagree about what a variable is.
 
-use super::{Findings, Rule, Subject};
+use super::{Findings, MAX_PER_LINE, Rule, Subject};
 use crate::build::args::{Platform, is_proxy};
 use crate::build::copy::clean;
 use crate::build::expand;
@@ -15,6 +15,7 @@ use crate::build::state::StageState;
 use crate::build::words;
 use crate::image::config::ImageConfig;
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -131,15 +132,14 @@ impl Checker<'_, '_> {
         let rest = Some(&line.rest).filter(|_| expanded);
         let texts = line.flags.iter().filter_map(|f| f.value.as_ref()).chain(rest).map(|text| (text, true));
         let bodies = line.heredocs.iter().filter(|d| d.expand && expanded).map(|d| (&d.content, false));
-        let (mut names, mut scope) = (Vec::new(), None);
+        let (mut names, mut scope) = (BTreeSet::new(), None);
         for (text, quotes) in texts.chain(bodies).filter(|(text, _)| text.contains('$')) {
             let scope = scope.get_or_insert_with(|| state.scope());
             names.extend(expand::unset(text, scope, self.subject.df.escape, quotes));
         }
         let Some(scope) = scope else { return };
-        names.sort();
-        names.dedup();
-        for name in names.iter().filter(|n| !is_proxy(n) && !state.declared().any(|d| d == *n)) {
+        let undeclared = names.iter().filter(|n| !is_proxy(n) && !state.declared().any(|d| d == *n));
+        for name in undeclared.take(MAX_PER_LINE) {
             let near = words::nearest(name, scope.names().chain(state.declared()));
             let hint = near.map(|n| format!(" (did you mean ${n}?)")).unwrap_or_default();
             let span = place_of_variable(line, name);

@@ -5,7 +5,7 @@ SHARE = $(DESTDIR)$(PREFIX)/share
 # Builds and prints the binary's path.
 RELEASE = bash -c '. scripts/common.sh && need_build && build_release'
 
-.PHONY: help build try test check docs install ci
+.PHONY: help build try test fuzz check docs install ci
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
@@ -18,6 +18,9 @@ try: ## install what is missing, build, and show dhow at work on examples/hello
 
 test: ## the whole test suite, as an unprivileged user; FILTER=name for a part of it
 	@scripts/test $(FILTER)
+
+fuzz: ## coverage-guided fuzzing of one target: TARGET=tar TIME=600 (seconds); tests/fuzz/targets.rs has the names
+	@scripts/fuzz $(TARGET) $(TIME)
 
 check: ## format and lints
 	cargo fmt --check

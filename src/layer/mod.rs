@@ -16,7 +16,7 @@ pub mod members;
 mod meta;
 mod pax;
 pub mod plain;
-mod reader;
+pub mod reader;
 pub mod recipe;
 mod sparse;
 mod writer;
@@ -62,7 +62,5 @@ const WHITEOUT_PREFIX: &[u8] = b".wh.";
 /// The entry that makes its directory opaque.
 const OPAQUE_NAME: &[u8] = b".wh..wh..opq";
 
-#[cfg(test)]
-mod differential_tests;
 #[cfg(test)]
 mod tests;

@@ -38,8 +38,18 @@ pub struct Counts {
 
 /// Writes the tar of `tree` to `out`, without the paths in `skip` (from the tree's top) and what is below them.
 pub fn write_tar(tree: &Root, skip: &[PathBuf], out: &mut dyn Write) -> Result<Counts> {
+    write(tree, skip, false, out)
+}
+
+/// Writes the tar that [`write_tar`] would write if all files were empty: what a tree is, but for its contents.
+pub(super) fn write_hollow(tree: &Root, out: &mut dyn Write) -> Result<Counts> {
+    write(tree, &[], true, out)
+}
+
+fn write(tree: &Root, skip: &[PathBuf], hollow: bool, out: &mut dyn Write) -> Result<Counts> {
     let mut walk = Walk {
         tree,
+        hollow,
         skip: skip.iter().map(|path| skip_key(path)).collect(),
         writer: TarWriter::new(out),
         links: HashMap::new(),
@@ -77,6 +87,8 @@ struct Level {
 
 struct Walk<'a> {
     tree: &'a Root,
+    /// Files are written as if they were empty.
+    hollow: bool,
     skip: HashSet<Vec<u8>>,
     writer: TarWriter<'a>,
     /// Inodes with several names → the first name seen.
@@ -165,7 +177,7 @@ impl Walk<'_> {
         if self.known_link(&stat, path)? {
             return Ok(());
         }
-        let size = stat.st_size as u64;
+        let size = if self.hollow { 0 } else { stat.st_size as u64 };
         self.head(EntryKind::File, path, b"", size, &stat, &xattrs)?;
         self.counts.content_size += size;
         self.writer.content(&mut file, size, path)

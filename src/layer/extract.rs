@@ -30,11 +30,13 @@ pub struct Options<'a> {
     pub aside: Option<&'a Root>,
     /// The most bytes that the stream may have.
     pub max_tar: u64,
+    /// Leave files empty: everything but content, to compare another tree with.
+    pub hollow: bool,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { recipe: None, aside: None, max_tar: MAX_TAR }
+        Options { recipe: None, aside: None, max_tar: MAX_TAR, hollow: false }
     }
 }
 
@@ -57,6 +59,7 @@ pub fn extract(tar: impl Read, into: &Root, options: Options<'_>) -> Result<Extr
         into,
         current: None,
         directories: Vec::new(),
+        hollow: options.hollow,
         aside: Aside::new(options.aside),
         warnings: Warnings::default(),
         content_size: 0,
@@ -75,6 +78,7 @@ struct Extractor<'t, 'o, R> {
     /// Mode and time of directories, which are given when nothing more changes inside them.
     directories: Vec<(Vec<u8>, u32, (i64, u32))>,
     aside: Aside<'o>,
+    hollow: bool,
     warnings: Warnings,
     content_size: u64,
 }
@@ -142,7 +146,9 @@ impl<R: Read> Extractor<'_, '_, R> {
             let inode = fs::fstat(&file).with_context(|| cannot(entry))?.st_ino;
             self.aside.note(inode, reference);
         }
-        meta::write_content(&mut self.reader, &mut file, entry)?;
+        if !self.hollow {
+            meta::write_content(&mut self.reader, &mut file, entry)?;
+        }
         self.content_size += entry.file_size();
         meta::apply_owner_and_xattrs(file.as_fd(), entry, (entry.uid, entry.gid), &mut self.warnings)?;
         meta::apply_mode_and_time(file.as_fd(), entry.mode, entry.mtime).with_context(|| cannot(entry))

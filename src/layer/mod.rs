@@ -7,6 +7,7 @@
 //! Everything here works by descriptors below a [`crate::sys::path::Root`], and streams: memory does not grow with the
 //! size of a file.
 
+pub mod compare;
 pub mod compress;
 pub mod diff;
 mod entry;

@@ -42,7 +42,7 @@ pub struct NameRecord {
 const MAX_FILE_NAME: usize = 200;
 
 /// A name as the name of a file: escaped, or for a very long one its digest, which no escaped one looks like.
-fn encode(name: &str) -> String {
+pub(super) fn encode(name: &str) -> String {
     let escaped = escape(name);
     if escaped.len() <= MAX_FILE_NAME { escaped } else { format!("%%{}", Digest::of(name.as_bytes()).hex()) }
 }

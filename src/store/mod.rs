@@ -28,6 +28,7 @@ pub mod archive;
 pub mod blob;
 pub mod budget;
 pub mod cache;
+pub mod check;
 pub mod compose;
 pub mod container;
 pub mod download;
@@ -58,6 +59,23 @@ use std::path::{Path, PathBuf};
 
 /// The format that this code writes. An older one is migrated, a newer one refused.
 pub const FORMAT: u32 = 1;
+
+/// The folders that a store has from its first command on; those above them are made with them. Mode 0700, the caller's.
+const FOLDERS: [&str; 9] = [
+    "blobs/sha256",
+    "layers/by-diff",
+    "images/names",
+    "containers/by-name",
+    "cache/steps",
+    "cache/context",
+    "staging",
+    "volumes",
+    "empty",
+];
+
+/// What the lowest layer consists of.
+const STUB_FOLDERS: [&str; 5] = ["dev", "etc", "proc", "sys", "run"];
+const STUB_FILES: [&str; 4] = ["etc/hosts", "etc/hostname", "etc/resolv.conf", "run/.containerenv"];
 
 /// An opened store. Cheap to make: it holds paths, and opens what a name leads to.
 #[derive(Debug, Clone)]
@@ -127,17 +145,7 @@ impl Store {
             anyhow::bail!("it belongs to user {}", meta.uid());
         }
         fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700))?;
-        for dir in [
-            "blobs/sha256",
-            "layers/by-diff",
-            "images/names",
-            "containers/by-name",
-            "cache/steps",
-            "cache/context",
-            "staging",
-            "volumes",
-            "empty",
-        ] {
+        for dir in FOLDERS {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(dir))?;
         }
         // Made now, so that no removal needs an inode for its lock on a full disk.
@@ -152,16 +160,32 @@ impl Store {
     /// shows up in an upper directory (docs/decisions/0009).
     fn create_stub(&self) -> Result<()> {
         let stub = self.root.join("stub");
-        for dir in ["dev", "etc", "proc", "sys", "run"] {
+        for dir in STUB_FOLDERS {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(stub.join(dir))?;
             fs::set_permissions(stub.join(dir), fs::Permissions::from_mode(0o755))?;
         }
         fs::set_permissions(&stub, fs::Permissions::from_mode(0o755))?;
-        for file in ["etc/hosts", "etc/hostname", "etc/resolv.conf", "run/.containerenv"] {
+        for file in STUB_FILES {
             fs::write(stub.join(file), b"")?;
             fs::set_permissions(stub.join(file), fs::Permissions::from_mode(0o644))?;
         }
         Ok(())
+    }
+
+    /// Whether the lowest layer holds what it should, and nothing else at its top.
+    fn stub_is_whole(&self) -> bool {
+        let stub = self.root.join("stub");
+        let is = |name: &str, mode: u32, size: Option<u64>| {
+            fs::symlink_metadata(stub.join(name)).is_ok_and(|meta| {
+                let kind = if size.is_some() { meta.is_file() } else { meta.is_dir() };
+                kind && meta.mode() & 0o7777 == mode && size.is_none_or(|size| meta.len() == size)
+            })
+        };
+        let count = fs::read_dir(&stub).map_or(0, Iterator::count);
+        STUB_FOLDERS.iter().all(|dir| is(dir, 0o755, None))
+            && STUB_FILES.iter().all(|file| is(file, 0o644, Some(0)))
+            && is("", 0o755, None)
+            && count == STUB_FOLDERS.len()
     }
 
     /// The store's folder.

@@ -4,6 +4,7 @@
 //! command does.
 
 pub mod build;
+pub mod check;
 pub mod commit;
 pub mod context;
 pub mod df;
@@ -156,7 +157,8 @@ const IMAGE: &[Entry] = &[
 
 const BUILDER: &[Entry] =
     &[entry::<build::Build>(), entry::<context::BuilderContext>(), entry::<prune::BuilderPrune>()];
-const SYSTEM: &[Entry] = &[entry::<df::Df>(), entry::<info::Info>(), entry::<prune::SystemPrune>()];
+const SYSTEM: &[Entry] =
+    &[entry::<check::Check>(), entry::<df::Df>(), entry::<info::Info>(), entry::<prune::SystemPrune>()];
 const VOLUME: &[Entry] = &[
     entry::<volume::VolumeCreate>(),
     entry::<volume::VolumeExists>(),

@@ -33,8 +33,11 @@ impl Walk<'_> {
         let definition = definition(copy, &created_by, &workdir)?;
         let definition = self.identify(&remotes, definition, executor.as_deref()).map_err(|e| located(step, e))?;
         // A stage's tree is known by its layers: when they are the same as last time, nothing has to be read.
-        let layers = self.layers_of(index, step, copy)?;
-        let also = layers.map(|layers| TreeInputs { definition: definition.clone(), layers });
+        let layers = copy.from.as_deref().map(|from| self.layers_of(index, step, from)).transpose()?;
+        let also = layers.map(|layers| TreeInputs {
+            definition: definition.clone(),
+            trees: vec![("the files".to_string(), layers)],
+        });
         if let Some(also) = &also {
             if let Some(quick) = also.known(executor.as_deref())
                 && self.cached(index, &quick, None, executor.as_deref(), &created_by, reporter)?
@@ -46,7 +49,7 @@ impl Walk<'_> {
             }
         }
         let tree = match (&also, executor.as_deref()) {
-            (Some(also), Some(executor)) => Some(executor.readable(&also.layers)?),
+            (Some(also), Some(executor)) => Some(executor.readable(&also.trees[0].1)?),
             _ => None,
         };
         if tree.is_none() && !sources.is_empty() {
@@ -62,6 +65,7 @@ impl Walk<'_> {
             parents: copy.parents,
             add: copy.add,
             unpack: copy.add && copy.unpack != Some(false),
+            mount: false,
         };
         // A context that an earlier step opened is none of a step without local sources.
         let from = self.files(&tree).filter(|_| !sources.is_empty());
@@ -87,7 +91,7 @@ impl Walk<'_> {
         // As in BuildKit, --chmod takes the ordinary way.
         let link = copy.link && copy.chmod.is_none();
         let base = if link { Some(executor.readable(&parents)?) } else { None };
-        let dest = executor.writable(if link { &[] } else { &parents }, number, false)?;
+        let dest = executor.writable(if link { &[] } else { &parents }, number)?;
         let accounts = base.as_ref().unwrap_or(&dest);
         let owner = copy.chown.as_deref().map(|spec| owner::resolve_chown(spec, accounts)).transpose();
         let request = Request { owner: owner.map_err(|e| located(step, e))?, ..request };
@@ -110,7 +114,7 @@ impl Walk<'_> {
         tree.as_ref().map(Source::Tree).or_else(|| self.context.get().map(Source::Context))
     }
 
-    fn open_context(&self) -> Result<&Context> {
+    pub(super) fn open_context(&self) -> Result<&Context> {
         if self.context.get().is_none() {
             let opened = Context::open(&self.options.context, self.context_file, &self.store.context_cache())?;
             let _ = self.context.set(opened);
@@ -118,16 +122,15 @@ impl Walk<'_> {
         self.context.get().context("the context is open")
     }
 
-    /// The layers that `--from` names; none where there is none, and files come from the context.
-    fn layers_of(&self, index: usize, step: &Step, copy: &Copy) -> Result<Option<Vec<StageLayer>>> {
-        let Some(from) = &copy.from else { return Ok(None) };
-        if let Some(stage) = self.plan.source_of(step, index)? {
+    /// The layers of the stage or image that a step names.
+    pub(super) fn layers_of(&self, index: usize, step: &Step, from: &str) -> Result<Vec<StageLayer>> {
+        if let Some(stage) = self.plan.source(from, step, index)? {
             let work = self.stages.get(&stage);
             let work = work.ok_or_else(|| step.error(format!("the stage {from} is not part of this build")))?;
-            return Ok(Some(work.layers.clone()));
+            return Ok(work.layers.clone());
         }
         let image: ImageRecord = self.store.find_image(from).map_err(|e| missing_base(e, |m| step.error(m), from))?;
-        Ok(Some(image.layers.into_iter().map(StageLayer::Published).collect()))
+        Ok(image.layers.into_iter().map(StageLayer::Published).collect())
     }
 }
 

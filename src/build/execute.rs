@@ -5,11 +5,12 @@
 
 use super::hasher::Hasher;
 use super::key::{self, Inputs};
+use super::points;
 use super::remote;
 use crate::error::{Kind, Result, fail};
 use crate::progress::{Event, Reporter};
 use crate::run::channel::{Channel, Message};
-use crate::run::prepare::{lower_dirs, mount_overlay, resemble};
+use crate::run::prepare::{is_folder, lower_dirs, mount_overlay, resemble};
 use crate::run::step::{self, News, Watched};
 use crate::store::Store;
 use crate::store::cache::StepRecord;
@@ -22,6 +23,9 @@ use crate::sys::{mount, security};
 use anyhow::Context;
 use oci_spec::runtime::Spec;
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::FileType;
+use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -53,24 +57,26 @@ pub struct Memo {
     pub created: String,
 }
 
-/// The inputs of a COPY from a stage or an image, where the whole tree stands for the files that are taken from it: known
-/// once every layer of the tree has its digest.
+/// The inputs of a step that takes files from stages or images, where each whole tree stands for the files that are taken
+/// from it: known once every layer of the trees has its digest.
 #[derive(Debug, Clone)]
 pub struct TreeInputs {
     /// What else counts.
     pub definition: Inputs,
-    /// The tree, lowest first.
-    pub layers: Vec<StageLayer>,
+    /// The name of each input, and the tree, lowest first.
+    pub trees: Vec<(String, Vec<StageLayer>)>,
 }
 
 impl TreeInputs {
-    /// The inputs, if every layer of the tree has its digest by now.
+    /// The inputs, if every layer of the trees has its digest by now.
     pub fn known(&self, executor: Option<&Executor<'_>>) -> Option<Inputs> {
-        let chain = match executor {
-            Some(executor) => executor.chain("", &self.layers),
-            None => published_chain("", &self.layers),
-        };
-        Some(self.definition.clone().with("the files", format!("tree {}", chain?)))
+        self.trees.iter().try_fold(self.definition.clone(), |inputs, (name, layers)| {
+            let chain = match executor {
+                Some(executor) => executor.chain("", layers),
+                None => published_chain("", layers),
+            };
+            Some(inputs.with(name, format!("tree {}", chain?)))
+        })
     }
 }
 
@@ -102,12 +108,43 @@ pub struct Executor<'a> {
     /// The turn of making the next layer.
     turn: Option<Flight>,
     network: Option<(OwnedFd, crate::run::network::Guard)>,
+    /// Copies of context files for mounts, by what they are copies of.
+    pub copies: BTreeMap<String, PathBuf>,
+    scratches: usize,
+}
+
+/// A program to run, and what it sees.
+pub struct Program<'a> {
+    /// The process and what every container gets.
+    pub spec: Spec,
+    /// The layers below it.
+    pub parents: &'a [StageLayer],
+    /// The layer that it writes.
+    pub number: usize,
+    /// Its network.
+    pub network: super::Network,
+    /// Absolute targets and detached trees, in the order in which they are attached.
+    pub trees: Vec<(PathBuf, OwnedFd)>,
+    /// Without a seccomp program.
+    pub no_seccomp: bool,
+    /// A shell for the person, in what a failed program has left of the layer.
+    pub interactive: bool,
 }
 
 impl<'a> Executor<'a> {
     /// Makes the tools; nothing is started before it is needed.
     pub fn new(store: &'a Store, channel: &'a Channel, staging: &'a Staging) -> Executor<'a> {
-        Executor { store, channel, staging, hasher: None, made: Vec::new(), turn: None, network: None }
+        Executor {
+            store,
+            channel,
+            staging,
+            hasher: None,
+            made: Vec::new(),
+            turn: None,
+            network: None,
+            copies: BTreeMap::new(),
+            scratches: 0,
+        }
     }
 
     /// Protects layers on which the build is going to stand; false when one of them is gone.
@@ -139,7 +176,7 @@ impl<'a> Executor<'a> {
     }
 
     /// Sleeps, and fails if the front says meanwhile that it is over.
-    fn pause(&self, time: Duration) -> Result<()> {
+    pub fn pause(&self, time: Duration) -> Result<()> {
         let milliseconds = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
         let ready = process::poll(&[(Some(self.channel.as_fd()), libc::POLLIN)], milliseconds)?;
         if ready[0] == 0 { Ok(()) } else { Err(self.stopped()) }
@@ -185,18 +222,18 @@ impl<'a> Executor<'a> {
         }
     }
 
-    fn relative(&self, path: &Path) -> String {
+    /// A path in the store, relative to it, as overlays take them.
+    pub fn relative(&self, path: &Path) -> String {
         path.strip_prefix(self.store.root()).unwrap_or(path).to_string_lossy().into_owned()
     }
 
-    /// The root file system on which layer `number` is written. With `stub`, the mount points that a start needs are
-    /// there, below everything.
-    pub fn writable(&self, parents: &[StageLayer], number: usize, stub: bool) -> Result<Root> {
+    /// The root file system on which layer `number` is written.
+    pub fn writable(&self, parents: &[StageLayer], number: usize) -> Result<Root> {
         let upper = self.made[number].dir.join("fs");
-        if parents.is_empty() && !stub {
+        if parents.is_empty() {
             return Root::open(&upper).with_context(|| format!("opening {}", upper.display()));
         }
-        let lower = lower_dirs(parents.iter().map(|l| self.layer_path(l)), stub);
+        let lower = lower_dirs(parents.iter().map(|l| self.layer_path(l)), false);
         let (upper, work) = (self.relative(&upper), self.relative(&self.work(number)));
         Ok(Root::from_fd(mount_overlay(self.store, &lower, Some((&upper, &work)), true)?))
     }
@@ -210,12 +247,50 @@ impl<'a> Executor<'a> {
         if !self.lease(&published.collect::<Vec<_>>())? {
             return Err(fail(Kind::System, "an image that the build reads from was removed meanwhile"));
         }
-        let lower = lower_dirs(layers.iter().map(|l| self.layer_path(l)), false);
-        match lower.as_slice() {
-            [] => Root::open(&self.store.empty()).context("opening the empty tree"),
+        match self.lower(layers).as_slice() {
             [only] => Root::open(&self.store.root().join(only)).context("opening a layer"),
-            several => Ok(Root::from_fd(mount_overlay(self.store, several, None, false)?)),
+            several => Ok(Root::from_fd(self.readable_overlay(several)?)),
         }
+    }
+
+    /// The folders, topmost first, that make up a tree, relative to the store; at least one.
+    pub fn lower(&self, layers: &[StageLayer]) -> Vec<String> {
+        let lower = lower_dirs(layers.iter().map(|l| self.layer_path(l)), false);
+        if lower.is_empty() { vec![self.relative(&self.store.empty())] } else { lower }
+    }
+
+    /// A read-only mount of several folders.
+    pub fn readable_overlay(&self, lower: &[String]) -> Result<OwnedFd> {
+        mount_overlay(self.store, lower, None, false)
+    }
+
+    /// A mount of folders that can be written, with what is written going to a place of its own.
+    pub fn overlay(&mut self, lower: Vec<String>) -> Result<OwnedFd> {
+        let over = self.scratch("over")?;
+        let (upper, work) = (over.join("fs"), over.join("work"));
+        for dir in [&upper, &work] {
+            fs::create_dir(dir).with_context(|| format!("making {}", dir.display()))?;
+        }
+        if let Some(top) = lower.first() {
+            resemble(&self.store.root().join(top), &upper)?;
+        }
+        mount_overlay(self.store, &lower, Some((&self.relative(&upper), &self.relative(&work))), true)
+    }
+
+    /// A new folder for things of this build that are no layer.
+    pub fn scratch(&mut self, what: &str) -> Result<PathBuf> {
+        self.scratches += 1;
+        self.folder(&format!("{what}-{}", self.scratches))
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        self.store
+    }
+
+    /// A folder that mounts may cover for a moment: nothing is ever bound from below the stub.
+    pub fn anchor(&self) -> Result<CString> {
+        Ok(mount::c_path(&self.store.stub())?)
     }
 
     /// Has the front fetch something.
@@ -231,26 +306,38 @@ impl<'a> Executor<'a> {
         Ok(dir)
     }
 
-    /// Runs a program on top of `parents`, writing layer `number`.
-    pub fn run(&mut self, spec: Spec, parents: &[StageLayer], number: usize, network: super::Network) -> Result<i32> {
+    /// Runs a program; gives its exit code.
+    pub fn run(&mut self, program: Program<'_>) -> Result<i32> {
         use super::Network;
-        if network == Network::Private {
+        if program.network == Network::Private {
             self.connect()?;
         }
-        let root = self.writable(parents, number, true)?;
-        let anchor = mount::c_path(&self.store.stub())?;
+        let (root, trees) = self.root_for(&program)?;
         // Copies, because layers are published while the step runs, which changes what these belong to.
         let shared = self.network.as_ref().map(|(fd, _)| fd.try_clone()).transpose()?;
         let answers = self.hasher.as_ref().map(|h| h.answers().try_clone_to_owned()).transpose()?;
-        let network = match (network, &shared) {
-            (Network::Host, _) => step::Network::Host,
-            (Network::Private, Some(fd)) => step::Network::Shared(fd.as_fd()),
-            _ => step::Network::None,
+        let anchor = self.anchor()?;
+        let request = step::Request {
+            spec: program.spec,
+            root: &root,
+            trees: &trees,
+            anchor: &anchor,
+            network: match (program.network, &shared) {
+                (Network::Host, _) => step::Network::Host,
+                (Network::Private, Some(fd)) => step::Network::Shared(fd.as_fd()),
+                _ => step::Network::None,
+            },
+            no_seccomp: program.no_seccomp,
         };
         let channel = self.channel;
+        if program.interactive {
+            // The step will not be made here: who waits for it need not wait for a person.
+            self.made[program.number].flight = None;
+            return step::interact(&request, channel).map(|()| 0);
+        }
         let watched = Watched { stop: channel.as_fd(), beside: answers.as_ref().map(AsFd::as_fd) };
         let mut collected = Ok(());
-        let code = step::run(spec, &root, &anchor, network, watched, &mut |news| match news {
+        let code = step::run(&request, watched, &mut |news| match news {
             News::Output(stderr, bytes) => {
                 let _ = channel.send(&Message::Progress(Event::Output { stderr, bytes: bytes.to_vec() }));
                 true
@@ -263,6 +350,47 @@ impl<'a> Executor<'a> {
         })?;
         collected?;
         code.ok_or_else(|| self.stopped())
+    }
+
+    /// The root file system of a program, with every mount point, and where its trees go.
+    fn root_for(&mut self, program: &Program<'_>) -> Result<(Root, Vec<step::Tree>)> {
+        let number = program.number;
+        // The kernel does not take a work folder again that a volatile mount has used.
+        let work = if program.interactive { self.scratch("shell-work")? } else { self.work(number) };
+        let root = self.root_over(program, None, &work)?;
+        let mounts = program.spec.mounts().iter().flatten().map(|m| (m.destination().as_path(), is_folder(m)));
+        let mut targets: Vec<(&Path, bool)> = mounts.collect();
+        let own = targets.len();
+        for (target, tree) in &program.trees {
+            let stat = rustix::fs::fstat(tree).context("looking at a mount")?;
+            targets.push((target, FileType::from_raw_mode(stat.st_mode) == FileType::Directory));
+        }
+        let points = points::find(&root, &targets)?;
+        let trees = points[own..]
+            .iter()
+            .zip(&program.trees)
+            .map(|(point, (_, tree))| Ok(step::Tree { tree: tree.try_clone()?, target: mount::c_path(&point.path)? }));
+        let trees = trees.collect::<Result<Vec<_>>>()?;
+        if points.iter().all(|p| !p.missing) {
+            return Ok((root, trees));
+        }
+        let layer = self.scratch("points")?;
+        fs::set_permissions(&layer, fs::Permissions::from_mode(0o755))?;
+        points::make(&points, &root, &layer)?;
+        drop(root);
+        let work = self.scratch("points-work")?;
+        Ok((self.root_over(program, Some(&layer), &work)?, trees))
+    }
+
+    /// Mounts the root file system of a program, with a layer of mount points right below its own.
+    fn root_over(&self, program: &Program<'_>, points: Option<&Path>, work: &Path) -> Result<Root> {
+        let mut lower = lower_dirs(program.parents.iter().map(|l| self.layer_path(l)), true);
+        if let Some(points) = points {
+            lower.insert(0, self.relative(points));
+        }
+        let upper = self.relative(&self.made[program.number].dir.join("fs"));
+        let root = mount_overlay(self.store, &lower, Some((&upper, &self.relative(work))), true)?;
+        Ok(Root::from_fd(root))
     }
 
     /// Makes the build's network namespace, once, and has the front connect it.

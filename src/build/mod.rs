@@ -23,9 +23,11 @@ pub mod index;
 pub mod instruction;
 mod key;
 pub mod listing;
+mod mounts;
 pub mod owner;
 pub mod parse;
 mod pattern;
+mod points;
 pub mod remote;
 pub mod source;
 pub mod stage;
@@ -42,7 +44,7 @@ use crate::image::reference::Reference;
 use crate::progress::{Event, Reporter};
 use crate::run::channel::{Channel, Message};
 use crate::run::network;
-pub use crate::run::options::Network;
+pub use crate::run::options::{Network, UserLimit};
 use crate::store::Store;
 use crate::store::image::ImageRecord;
 use crate::store::staging::Staging;
@@ -51,6 +53,7 @@ use crate::sys::security;
 use crate::sys::userns::{self, Crossing, IdMap};
 use anyhow::Context as _;
 use execute::Executor;
+pub use mounts::Secret;
 use rustix::fd::{AsFd, OwnedFd};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -84,6 +87,38 @@ pub struct Options {
     pub network: Network,
     /// `--label`.
     pub labels: BTreeMap<String, String>,
+    /// `--secret`, by id.
+    pub secrets: BTreeMap<String, Secret>,
+    /// `--ssh`: sockets of agents, by id.
+    pub ssh: BTreeMap<String, PathBuf>,
+    /// `--allow security.insecure`: a RUN may ask for it.
+    pub allow_insecure: bool,
+    /// Open a shell where a RUN fails; the caller has checked that there is a terminal.
+    pub shell_on_fail: bool,
+    /// What every RUN is given besides.
+    pub step: StepOptions,
+}
+
+/// What the command line gives every RUN. It belongs to the place of the build, so it is part of no key, except for
+/// capabilities, which decide what a command can do.
+#[derive(Debug, Clone, Default)]
+pub struct StepOptions {
+    /// `--add-host`: name and address.
+    pub hosts: Vec<(String, String)>,
+    /// `--dns`: servers in place of the host's.
+    pub dns: Vec<String>,
+    /// `--shm-size` in bytes.
+    pub shm_size: Option<u64>,
+    /// `--ulimit`.
+    pub limits: Vec<UserLimit>,
+    /// `--cap-add`, upper case without `CAP_`.
+    pub cap_add: Vec<String>,
+    /// `--cap-drop`, likewise.
+    pub cap_drop: Vec<String>,
+    /// `--security-opt no-new-privileges`.
+    pub no_new_privileges: bool,
+    /// `--security-opt seccomp=unconfined`.
+    pub no_seccomp: bool,
 }
 
 /// A Dockerfile that was read and understood, with everything that is known before the first step.

@@ -72,7 +72,7 @@ pub fn plan(df: &Dockerfile) -> Result<Plan> {
     }
     for stage in &plan.stages {
         for step in &stage.steps {
-            plan.source_of(step, stage.index)?;
+            plan.sources_of_step(step, stage.index)?;
         }
     }
     Ok(plan)
@@ -191,28 +191,27 @@ impl Plan {
             if let Base::Stage(parent) = self.base_of(index, globals)? {
                 open.push(parent);
                 for trigger in self.triggers_of(parent) {
-                    open.extend(self.source_of(trigger, index)?);
+                    open.extend(self.sources_of_step(trigger, index)?);
                 }
             }
         }
         Ok(needed.into_iter().collect())
     }
 
-    /// The stages from which a stage copies.
+    /// The stages from which a stage takes files.
     pub fn sources_of(&self, index: usize) -> Result<Vec<usize>> {
         let steps = self.stages[index].steps.iter();
-        steps.filter_map(|step| self.source_of(step, index).transpose()).collect()
+        Ok(steps.map(|step| self.sources_of_step(step, index)).collect::<Result<Vec<_>>>()?.concat())
     }
 
-    /// The stage that a step of stage `index` copies from; nothing if it copies from an image, a context, or not at all.
-    /// A trigger's step can be asked for, too.
-    pub fn source_of(&self, step: &Step, index: usize) -> Result<Option<usize>> {
-        let Instruction::Copy(copy) = &step.instruction else {
-            return Ok(None);
-        };
-        let Some(from) = &copy.from else {
-            return Ok(None);
-        };
+    /// The stages from which a step of stage `index` takes files; a trigger's step can be asked for, too.
+    fn sources_of_step(&self, step: &Step, index: usize) -> Result<Vec<usize>> {
+        let sources = step.instruction.sources().into_iter();
+        sources.filter_map(|from| self.source(from, step, index).transpose()).collect()
+    }
+
+    /// The stage that the word `from` of a step of stage `index` means; nothing if it is an image or a context.
+    pub fn source(&self, from: &str, step: &Step, index: usize) -> Result<Option<usize>> {
         if let Some(found) = self.stage_by_name(from, index) {
             return Ok(Some(found));
         }

@@ -4,14 +4,17 @@
 //! Not here: COPY and ADD (`copy_step`), the order of steps and the look-up (`walk`), mounts and layers (`execute`).
 
 use super::Network;
-use super::execute::{Executor, StageLayer};
+use super::StepOptions;
+use super::execute::{Executor, Program, TreeInputs};
 use super::instruction::{Step, run::Run, workdir::Workdir};
 use super::key::Inputs;
+use super::mounts::Wanted;
 use super::walk::{Walk, located};
-use crate::error::{Kind, Result, fail};
-use crate::progress::Reporter;
+use crate::error::{Kind, Result, fail, fail_with};
+use crate::progress::{Event, Reporter};
 use crate::run::{prepare, spec};
 use anyhow::Context as _;
+use oci_spec::runtime::Spec;
 use std::path::Path;
 
 impl Walk<'_> {
@@ -37,23 +40,104 @@ impl Walk<'_> {
             inputs = inputs.with("the script", format!("{name}\n{content}"));
         }
         let created_by = run.history(state);
-        if self.cached(index, &inputs, None, executor.as_deref(), &created_by, reporter)? {
+        if run.insecure {
+            self.check_insecure(step)?;
+            inputs = inputs.with("the security", "insecure");
+        }
+        let given = &self.options.step;
+        if !(given.cap_add.is_empty() && given.cap_drop.is_empty()) {
+            let words = (&given.cap_add, &given.cap_drop);
+            inputs = inputs.with("the capabilities", serde_json::to_string(&words)?);
+        }
+        let (wanted, inputs) = self.wanted(index, step, run, inputs)?;
+        let trees: Vec<_> = wanted.iter().filter_map(Wanted::tree).collect();
+        let also = (!trees.is_empty()).then(|| TreeInputs { definition: inputs.clone(), trees });
+        if let Some(quick) = also.as_ref().and_then(|also| also.known(executor.as_deref()))
+            && self.cached(index, &quick, None, executor.as_deref(), &created_by, reporter)?
+        {
+            return Ok(true);
+        }
+        let inputs = match (&also, executor.as_deref()) {
+            (Some(_), None) => return Ok(false),
+            (Some(_), Some(executor)) => self.tree_inputs(step, &wanted, inputs, executor)?,
+            (None, _) => inputs,
+        };
+        if self.cached(index, &inputs, also.as_ref(), executor.as_deref(), &created_by, reporter)? {
             return Ok(true);
         }
         let Some(executor) = executor else { return Ok(false) };
-        if self.made_meanwhile(index, &inputs, None, executor, &created_by, reporter)? {
+        if self.made_meanwhile(index, &inputs, also.as_ref(), executor, &created_by, reporter)? {
             return Ok(true);
         }
         self.say_why(index, &inputs, step, reporter);
-        let (parents, request) = self.run_request(index, run, argv, user, network, executor)?;
+        let parents = self.work(index).layers.clone();
+        let spec = self.run_spec(index, run, argv, user, network, executor)?;
+        let mut mounted = self.mount(&wanted, executor, reporter).map_err(|e| located(step, e))?;
+        let with_mounts = with_variables(&spec, &mounted.env);
         let number = executor.begin(&parents)?;
-        let code = executor.run(request, &parents, number, network).map_err(|e| located(step, e))?;
+        let program = Program {
+            spec: with_mounts,
+            parents: &parents,
+            number,
+            network,
+            trees: std::mem::take(&mut mounted.trees),
+            no_seccomp: run.insecure || self.options.step.no_seccomp,
+            interactive: false,
+        };
+        let code = executor.run(program).map_err(|e| located(step, e))?;
+        // Others may use the caches again.
+        drop(mounted);
         if code != 0 {
+            if self.options.shell_on_fail {
+                let program = Program {
+                    spec,
+                    parents: &parents,
+                    number,
+                    network,
+                    trees: Vec::new(),
+                    no_seccomp: run.insecure || self.options.step.no_seccomp,
+                    interactive: true,
+                };
+                self.show(index, program, &wanted, code, executor, reporter).map_err(|e| located(step, e))?;
+            }
             let shown = run.shown(&self.work(index).state.shell());
             let place = step.error(format!("the command {shown:?} did not complete successfully: exit code: {code}"));
             return Err(fail(Kind::Exit(code), format!("{place:#}")));
         }
-        self.executed(index, number, parents, inputs, None, created_by, executor)
+        self.executed(index, number, parents, inputs, also, created_by, executor)
+    }
+
+    /// Lets the person look at what a failed step has left, with its mounts.
+    fn show(
+        &mut self,
+        index: usize,
+        mut program: Program<'_>,
+        wanted: &[Wanted],
+        code: i32,
+        executor: &mut Executor<'_>,
+        reporter: &dyn Reporter,
+    ) -> Result<()> {
+        let shell = self.work(index).state.shell().into_iter().take(1).collect::<Vec<_>>();
+        reporter.report(Event::Warning(format!(
+            "the command ended with exit code {code}; this shell is where it failed, and what it does is thrown away"
+        )));
+        let mut mounted = self.mount(wanted, executor, reporter)?;
+        program.trees = std::mem::take(&mut mounted.trees);
+        let mut spec = with_variables(&program.spec, &mounted.env);
+        if let Some(process) = spec.process_mut() {
+            process.set_args(Some(shell));
+            process.set_terminal(Some(true));
+        }
+        program.spec = with_variables(&spec, &["TERM=xterm".to_string()]);
+        executor.run(program).map(drop)
+    }
+
+    fn check_insecure(&self, step: &Step) -> Result<()> {
+        if self.options.allow_insecure {
+            return Ok(());
+        }
+        let place = step.error("RUN --security=insecure is not allowed");
+        Err(fail_with(Kind::User, format!("{place:#}"), "Allow it with --allow security.insecure."))
     }
 
     fn network_of(&self, run: &Run) -> Network {
@@ -66,7 +150,7 @@ impl Walk<'_> {
     }
 
     /// What a RUN is started with; the same profile as a container's.
-    fn run_request(
+    fn run_spec(
         &mut self,
         index: usize,
         run: &Run,
@@ -74,12 +158,13 @@ impl Walk<'_> {
         user: String,
         network: Network,
         executor: &Executor<'_>,
-    ) -> Result<(Vec<StageLayer>, oci_spec::runtime::Spec)> {
+    ) -> Result<Spec> {
         // A fixed name, so that a build does not depend on the machine's.
         const HOSTNAME: &str = "dhow-build";
-        let work = self.work(index);
+        let given = &self.options.step;
         let files = executor.folder("files")?;
         let mut mounts = prepare::host_files(&files, network, HOSTNAME)?;
+        host_words(&files, given, network)?;
         if let Some((name, content)) = run.script() {
             let dir = executor.folder("script")?;
             let path = dir.join(name);
@@ -87,22 +172,35 @@ impl Walk<'_> {
             std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
             mounts.push(spec::bind(&dir, super::instruction::run::SCRIPT_DIR, true)?);
         }
-        let mut env = work.state.run_env();
-        env.extend(work.state.proxy_env());
-        let spec = spec::build(spec::Request {
+        let state = &self.stages[&index].state;
+        let mut env = state.run_env();
+        env.extend(state.proxy_env());
+        let all = ["ALL".to_string()];
+        let mut spec = spec::build(spec::Request {
             argv,
             env,
-            cwd: work.state.workdir().to_string(),
+            cwd: state.workdir().to_string(),
             user,
             hostname: HOSTNAME,
             network,
             tty: false,
             read_only: false,
-            cap_add: &[],
-            cap_drop: &[],
+            cap_add: if run.insecure { &all } else { &given.cap_add },
+            cap_drop: if run.insecure { &[] } else { &given.cap_drop },
             mounts,
         })?;
-        Ok((work.layers.clone(), spec))
+        spec::limit(&mut spec, &given.limits)?;
+        if let Some(size) = given.shm_size {
+            spec::set_shm_size(&mut spec, size);
+        }
+        if run.insecure {
+            spec::unmask(&mut spec);
+        } else if given.no_new_privileges
+            && let Some(process) = spec.process_mut()
+        {
+            process.set_no_new_privileges(Some(true));
+        }
+        Ok(spec)
     }
 
     pub(super) fn workdir_step(
@@ -134,7 +232,7 @@ impl Walk<'_> {
         self.say_why(index, &inputs, step, reporter);
         let parents = self.work(index).layers.clone();
         let number = executor.begin(&parents)?;
-        let root = executor.writable(&parents, number, false)?;
+        let root = executor.writable(&parents, number)?;
         let identity = crate::run::user::resolve(&user, &root).map_err(|e| located(step, e))?;
         root.create_dirs(Path::new(&path), 0o755, Some((identity.uid, identity.gid)))
             .map_err(|e| step.error(format!("making the working directory {path}: {e}")))?;
@@ -142,4 +240,31 @@ impl Walk<'_> {
         workdir.apply(&mut self.work(index).state);
         self.executed(index, number, parents, inputs, None, created_by, executor)
     }
+}
+
+/// Adds what the command line says about names to the files that a step sees: `--add-host` and `--dns`.
+fn host_words(files: &Path, given: &StepOptions, network: Network) -> Result<()> {
+    if !given.hosts.is_empty() {
+        let path = files.join("hosts");
+        let mut text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        given.hosts.iter().for_each(|(name, address)| text.push_str(&format!("{address}\t{name}\n")));
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    if !given.dns.is_empty() && network != Network::None {
+        let path = files.join("resolv.conf");
+        let text: String = given.dns.iter().map(|server| format!("nameserver {server}\n")).collect();
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// A Spec with more variables.
+fn with_variables(spec: &Spec, new: &[String]) -> Spec {
+    let mut spec = spec.clone();
+    if let Some(process) = spec.process_mut() {
+        let mut env = process.env().clone().unwrap_or_default();
+        new.iter().for_each(|entry| spec::set_variable(&mut env, entry));
+        process.set_env(Some(env));
+    }
+    spec
 }

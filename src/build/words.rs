@@ -109,6 +109,52 @@ pub fn json(text: &str) -> Option<Result<Vec<String>, String>> {
     Some(values.into_iter().map(string).collect())
 }
 
+/// Splits a comma-separated list in which a field may be quoted, as in CSV.
+pub fn comma_fields(text: &str) -> Result<Vec<String>, String> {
+    let mut fields = Vec::new();
+    let mut field = String::new();
+    let mut quoted = false;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                field.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(std::mem::take(&mut field)),
+            c => field.push(c),
+        }
+    }
+    if quoted {
+        return Err(format!("a quotation mark is not closed in {text:?}"));
+    }
+    fields.push(field);
+    Ok(fields)
+}
+
+/// A size in bytes with a binary unit, `64m`, `1.5GiB`: the manner in which the peers read sizes of memory.
+pub fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is not a size: write bytes, or a number with k, m, g or t");
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let (number, unit) = lower.split_at(digits);
+    let shift = match unit.trim() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(wrong()),
+    };
+    let bytes = match number.parse::<u64>() {
+        Ok(whole) => whole.checked_mul(1 << shift).ok_or_else(wrong)?,
+        Err(_) => (number.parse::<f64>().map_err(|_| wrong())? * (1u64 << shift) as f64) as u64,
+    };
+    // The kernel keeps sizes of file systems as signed numbers.
+    i64::try_from(bytes).map(|_| bytes).map_err(|_| wrong())
+}
+
 /// The known word nearest to a mistyped one, if it is near enough to be worth saying.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
@@ -155,6 +201,24 @@ mod tests {
         assert_eq!(json("['a']"), None);
         assert!(json("[\"a\", 1]").unwrap().is_err());
         assert_eq!(json("[]"), Some(Ok(vec![])));
+    }
+
+    #[test]
+    fn quoted_fields_may_hold_commas() {
+        assert_eq!(comma_fields(r#"a=1,"b=x,y",c"#).unwrap(), ["a=1", "b=x,y", "c"]);
+        assert!(comma_fields(r#""a"#).is_err());
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        for (text, bytes) in
+            [("0", 0), ("12", 12), ("1k", 1024), ("64M", 64 << 20), ("1.5gib", 3 << 29), ("2tb", 2 << 40)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "k", "-1", "1x", "1.2.3", "99999999t", "9223372036854775808", "nan", "1e3"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

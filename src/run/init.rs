@@ -79,6 +79,8 @@ pub struct Start<'a> {
     pub plan: &'a Plan,
     /// The root file system: a detached mount.
     pub root: BorrowedFd<'a>,
+    /// Trees that are mounted already, for the plan's steps of that kind.
+    pub trees: &'a [BorrowedFd<'a>],
     /// Any folder of the host that exists; the root is put onto it for a moment. A path, because a descriptor would mean
     /// the worker's mount namespace.
     pub anchor: &'a CStr,
@@ -188,6 +190,19 @@ fn apply(step: &Step, start: &Start<'_>, empty: &mut Option<OwnedFd>) -> io::Res
             let target = mount_point(root, target, *follow, is_dir)?;
             mount::attach(tree.as_fd(), target.as_fd())
         }
+        Step::Attach { tree, target } => {
+            let tree = start.trees.get(*tree).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
+            let is_dir = FileType::from_raw_mode(rustix::fs::fstat(tree)?.st_mode) == FileType::Directory;
+            // The worker has made what is missing in the root; what is not there now lies in another mount.
+            let target = match mount::target(root, target, false) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    make_below(mount::target(root, c".", false)?, target.to_bytes(), is_dir)?;
+                    mount::target(root, target, false)?
+                }
+                other => other?,
+            };
+            mount::attach(*tree, target.as_fd())
+        }
         Step::Devices => devices(root),
         Step::Console => match start.streams.terminal {
             Some(terminal) => console(root, terminal),
@@ -211,16 +226,15 @@ fn apply(step: &Step, start: &Start<'_>, empty: &mut Option<OwnedFd>) -> io::Res
 fn mount_point(root: BorrowedFd<'_>, path: &CStr, follow: bool, is_dir: bool) -> io::Result<OwnedFd> {
     match (mount::target(root, path, follow), path.to_bytes().strip_prefix(b"dev/")) {
         (Err(e), Some(below)) if e.kind() == io::ErrorKind::NotFound => {
-            make_below_dev(root, below, is_dir)?;
+            make_below(mount::target(root, c"dev", false)?, below, is_dir)?;
             mount::target(root, path, follow)
         }
         (other, _) => other,
     }
 }
 
-/// Makes the folders of a path below /dev, and its last name as a folder or an empty file.
-fn make_below_dev(root: BorrowedFd<'_>, path: &[u8], is_dir: bool) -> io::Result<()> {
-    let mut dir = mount::target(root, c"dev", false)?;
+/// Makes the folders of a path below `dir`, and its last name as a folder or an empty file. A link on the way is an error.
+fn make_below(mut dir: OwnedFd, path: &[u8], is_dir: bool) -> io::Result<()> {
     let mut names = path.split(|b| *b == b'/').filter(|name| !name.is_empty()).peekable();
     while let Some(name) = names.next() {
         dir = with_c(name, |name| {
@@ -343,7 +357,10 @@ pub fn become_user(credentials: &Credentials) -> io::Result<()> {
     if credentials.no_new_privileges {
         security::no_new_privileges()?;
     }
-    seccomp::install(&credentials.seccomp)?;
+    // An empty program is none: what is asked for by --security=insecure.
+    if !credentials.seccomp.is_empty() {
+        seccomp::install(&credentials.seccomp)?;
+    }
     security::set_groups(&credentials.groups)?;
     security::set_gid(credentials.gid)?;
     security::set_uid(credentials.uid)?;

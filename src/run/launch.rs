@@ -302,6 +302,7 @@ fn start_init(ready: &Ready, io: &Io) -> Result<Init> {
             init::run(&Start {
                 plan: &ready.plan,
                 root: ready.root.as_fd(),
+                trees: &[],
                 anchor: &ready.anchor,
                 network: None,
                 loopback: false,
@@ -377,6 +378,7 @@ fn describe(step: &Step) -> String {
         Step::Bind { source, target, .. } => {
             format!("mounting {} on /{}", source.to_string_lossy(), target.to_string_lossy())
         }
+        Step::Attach { target, .. } => format!("mounting onto /{}", target.to_string_lossy()),
         Step::Devices => "filling /dev".into(),
         Step::Console => "making /dev/console".into(),
         Step::Mask(path) => format!("masking /{}", path.to_string_lossy()),

@@ -99,6 +99,15 @@ impl Io {
         Ok(io)
     }
 
+    /// A terminal of its own for a process without a record or a log.
+    pub fn with_terminal() -> Result<Io> {
+        let mut io = Io::empty(true, None);
+        let (devpts, master, slave) = new_terminal()?;
+        io.use_terminal(master, slave, true)?;
+        io.devpts = Some(devpts);
+        Ok(io)
+    }
+
     fn inherit(&mut self, interactive: bool) -> Result<()> {
         let stdin = if interactive { process::standard(0).try_clone_to_owned()? } else { null()? };
         self.inside =

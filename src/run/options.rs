@@ -37,6 +37,17 @@ pub enum MountSource {
     Tmpfs(String),
 }
 
+/// A resource limit that the user asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserLimit {
+    /// Its name as in `--ulimit`, one of [`super::profile::LIMIT_NAMES`].
+    pub name: String,
+    /// Soft limit; `u64::MAX` means none.
+    pub soft: u64,
+    /// Hard limit.
+    pub hard: u64,
+}
+
 /// A mount that the user asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserMount {

@@ -42,6 +42,13 @@ pub enum Step {
         /// Follow links in the target, inside the root.
         follow: bool,
     },
+    /// Attach a tree that the worker has mounted; missing folders of the target are made.
+    Attach {
+        /// Its place among [`super::init::Start::trees`].
+        tree: usize,
+        /// Where.
+        target: CString,
+    },
     /// Populate the fresh /dev: folders, devices bound from the host, links.
     Devices,
     /// Put the terminal of the container onto /dev/console.
@@ -115,6 +122,17 @@ fn relative(path: &std::path::Path) -> Result<CString> {
         return Err(fail(Kind::User, "nothing can be mounted on the container's root folder itself"));
     }
     c(trimmed)
+}
+
+impl Plan {
+    /// Adds trees that are mounted already, given by their targets: after the Spec's own mounts, so that they may lie in
+    /// those, and before the masks, which must stay on top.
+    pub fn attach(&mut self, targets: impl IntoIterator<Item = CString>) {
+        let mounts = |step: &Step| matches!(step, Step::Filesystem { .. } | Step::Bind { .. } | Step::Devices);
+        let at = self.steps.iter().rposition(mounts).map_or(0, |last| last + 1);
+        let steps = targets.into_iter().enumerate().map(|(tree, target)| Step::Attach { tree, target });
+        self.steps.splice(at..at, steps);
+    }
 }
 
 /// Makes the plan of a Spec whose user has numeric ids.
@@ -214,7 +232,8 @@ pub fn credentials(process: &Process) -> Result<Credentials> {
     let words: Vec<&str> = names.iter().map(String::as_str).collect();
     let set = words.iter().filter_map(|n| n.parse().ok()).collect();
     let bits = capability::bits(&set);
-    let limits = process.rlimits().iter().flatten().map(|l| (limit_number(l.typ()), l.soft(), l.hard())).collect();
+    let limits = process.rlimits().iter().flatten();
+    let limits = limits.filter_map(|l| Some((limit_number(l.typ())?, l.soft(), l.hard()))).collect();
     Ok(Credentials {
         uid: user.uid(),
         gid: user.gid(),
@@ -228,13 +247,11 @@ pub fn credentials(process: &Process) -> Result<Credentials> {
     })
 }
 
-/// Numbers of the limits that we set, from asm-generic/resource.h.
-fn limit_number(kind: PosixRlimitType) -> u32 {
-    match kind {
-        PosixRlimitType::RlimitCore => 4,
-        PosixRlimitType::RlimitNproc => 6,
-        _ => 7,
-    }
+/// The number of a limit.
+fn limit_number(kind: PosixRlimitType) -> Option<u32> {
+    let word = kind.to_string().to_ascii_lowercase();
+    let name = word.strip_prefix("rlimit_").unwrap_or(&word);
+    profile::LIMIT_NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
 }
 
 /// The program of a Spec's process.
@@ -304,6 +321,17 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn attached_trees_lie_between_mounts_and_masks() {
+        let mut plan = plan_for(Network::None, true, "x");
+        plan.attach([c"a".to_owned(), c"a/b".to_owned()]);
+        let first = plan.steps.iter().position(|s| matches!(s, Step::Attach { tree: 0, .. })).unwrap();
+        assert!(matches!(&plan.steps[first + 1], Step::Attach { tree: 1, target } if target.as_bytes() == b"a/b"));
+        assert!(plan.steps[..first].iter().any(|s| matches!(s, Step::Bind { .. })));
+        assert!(!plan.steps[first..].iter().any(|s| matches!(s, Step::Bind { .. } | Step::Filesystem { .. })));
+        assert!(!plan.steps[..first].iter().any(|s| matches!(s, Step::Mask(_))));
     }
 
     #[test]

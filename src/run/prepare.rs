@@ -271,21 +271,25 @@ fn missing_layer(store: &Store, lower: &[CString]) -> Option<anyhow::Error> {
     ))
 }
 
+/// Whether a mount's target is a folder: what is bound may be a file.
+pub fn is_folder(mount: &Mount) -> bool {
+    mount.typ().as_deref() != Some("bind")
+        || !mount.source().as_ref().is_some_and(|s| fs::metadata(s).is_ok_and(|m| !m.is_dir()))
+}
+
 /// Makes the target of a mount, if it is missing. Targets in /dev are init's business: /dev is made afresh.
-pub fn make_target(root: &Root, mount: &Mount) -> Result<()> {
+fn make_target(root: &Root, mount: &Mount) -> Result<()> {
     let target = mount.destination();
     if target.starts_with("/dev") || target.starts_with("/proc") || target.starts_with("/sys") {
         return Ok(());
     }
-    let is_file = mount.typ().as_deref() == Some("bind")
-        && mount.source().as_ref().is_some_and(|s| fs::metadata(s).is_ok_and(|m| !m.is_dir()));
     let failed = || format!("making the mount target {} in the container", target.display());
     match root.stat(target) {
         Ok(_) => return Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(e).with_context(failed),
     }
-    if !is_file {
+    if is_folder(mount) {
         root.create_dirs(target, 0o755, None).with_context(failed)?;
         return Ok(());
     }

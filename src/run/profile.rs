@@ -108,6 +108,26 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "core", most: 0 },
 ];
 
+/// The names of resource limits and their numbers, from asm-generic/resource.h.
+pub const LIMIT_NAMES: &[(&str, u32)] = &[
+    ("cpu", 0),
+    ("fsize", 1),
+    ("data", 2),
+    ("stack", 3),
+    ("core", 4),
+    ("rss", 5),
+    ("nproc", 6),
+    ("nofile", 7),
+    ("memlock", 8),
+    ("as", 9),
+    ("locks", 10),
+    ("sigpending", 11),
+    ("msgqueue", 12),
+    ("nice", 13),
+    ("rtprio", 14),
+    ("rttime", 15),
+];
+
 /// Most processes and threads in a container, where its cgroup is ours to set.
 pub const PIDS_MAX: u64 = 2048;
 

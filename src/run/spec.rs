@@ -218,6 +218,44 @@ pub fn user_mount(
     }
 }
 
+/// Sets resource limits, in place of those of the same name.
+pub fn limit(spec: &mut Spec, limits: &[super::options::UserLimit]) -> Result<()> {
+    let Some(process) = spec.process_mut() else { return Ok(()) };
+    let mut all = process.rlimits().clone().unwrap_or_default();
+    for limit in limits {
+        let name = format!("RLIMIT_{}", limit.name.to_ascii_uppercase());
+        let kind: PosixRlimitType = serde_json::from_value(name.into())?;
+        all.retain(|l| l.typ() != kind);
+        all.push(PosixRlimitBuilder::default().typ(kind).soft(limit.soft).hard(limit.hard).build()?);
+    }
+    process.set_rlimits(Some(all));
+    Ok(())
+}
+
+/// Sets the size of /dev/shm, in bytes.
+pub fn set_shm_size(spec: &mut Spec, size: u64) {
+    for mount in spec.mounts_mut().iter_mut().flatten().filter(|m| m.destination() == Path::new("/dev/shm")) {
+        let mut options = mount.options().clone().unwrap_or_default();
+        options.retain(|o| !o.starts_with("size="));
+        options.push(format!("size={size}"));
+        mount.set_options(Some(options));
+    }
+}
+
+/// Hides nothing and lets everything be written that the kernel lets its owner write.
+pub fn unmask(spec: &mut Spec) {
+    if let Some(linux) = spec.linux_mut() {
+        linux.set_masked_paths(None);
+        linux.set_readonly_paths(None);
+    }
+    // A file system of the host's that is only bound here stays as it is.
+    for mount in spec.mounts_mut().iter_mut().flatten().filter(|m| m.typ().as_deref() != Some("bind")) {
+        let mut options = mount.options().clone().unwrap_or_default();
+        options.retain(|o| o != "ro");
+        mount.set_options(Some(options));
+    }
+}
+
 /// The user of a Spec with numeric ids filled in.
 pub fn set_user(spec: &mut Spec, uid: u32, gid: u32, groups: Vec<u32>) {
     if let Some(process) = spec.process_mut() {

@@ -2,18 +2,22 @@
 //!
 //! Runs in a worker; same plan, same init and same profile as a container's.
 
+use super::channel::Channel;
 use super::init::{self, Start, Streams};
 use super::launch::{explain, read_report};
-use super::{plan, prepare};
+use super::monitor::{self, Io};
+use super::plan::{self, Plan};
+use super::prepare;
 use crate::error::Result;
 use crate::sys::path::Root;
 use crate::sys::process::{self, Child, Side};
+use crate::sys::tty;
 use anyhow::Context;
 use oci_spec::runtime::Spec;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 /// The network namespace of a step.
 #[derive(Debug, Clone, Copy)]
@@ -44,24 +48,59 @@ pub struct Watched<'a> {
     pub beside: Option<BorrowedFd<'a>>,
 }
 
-/// Runs the process of `spec` in `root` and gives its exit code, none when it was stopped. `anchor` is a folder of the host
-/// that is no mount source. `news` answers whether what it was told of is still to be watched.
-pub fn run(
-    mut spec: Spec,
-    root: &Root,
-    anchor: &CStr,
-    network: Network<'_>,
-    watched: Watched<'_>,
-    news: &mut dyn FnMut(News<'_>) -> bool,
-) -> Result<Option<i32>> {
-    prepare::settle_user(&mut spec, root)?;
-    for mount in spec.mounts().iter().flatten() {
-        prepare::make_target(root, mount)?;
-    }
-    let plan = plan::plan(&spec, prepare::cpus())?;
-    let (report_read, report) = pipe_with(PipeFlags::CLOEXEC).context("making a pipe")?;
+/// A mounted tree, and where a step is to see it.
+#[derive(Debug)]
+pub struct Tree {
+    /// The tree, detached: a folder or a file.
+    pub tree: OwnedFd,
+    /// Path in the step's root, without a leading slash and without links.
+    pub target: CString,
+}
+
+/// What a step is run with.
+pub struct Request<'a> {
+    /// The process and what every container gets.
+    pub spec: Spec,
+    /// The root file system; the targets of all mounts are in it, or in a mount before them.
+    pub root: &'a Root,
+    /// Mounts besides those of `spec`, in order.
+    pub trees: &'a [Tree],
+    /// A folder of the host that is no mount source.
+    pub anchor: &'a CStr,
+    /// The network.
+    pub network: Network<'a>,
+    /// Without a seccomp program.
+    pub no_seccomp: bool,
+}
+
+/// Runs the process and gives its exit code, none when it was stopped. `news` answers whether what it was told of is still
+/// to be watched.
+pub fn run(request: &Request<'_>, watched: Watched<'_>, news: &mut dyn FnMut(News<'_>) -> bool) -> Result<Option<i32>> {
     let (out, err) = (pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?);
     let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    let streams = Streams { fds: [null.as_fd(), out.1.as_fd(), err.1.as_fd()], terminal: None, devpts: None };
+    let child = start(request, streams)?;
+    drop((out.1, err.1));
+    follow(&child, [out.0, err.0], watched, news)
+}
+
+/// Runs the process on a terminal of its own, which is shown on the caller's, and waits for its end. The process of the
+/// request must ask for a terminal.
+pub fn interact(request: &Request<'_>, front: &Channel) -> Result<()> {
+    let mut io = Io::with_terminal()?;
+    let child = start(request, io.streams())?;
+    io.close_container_side();
+    let raw = tty::RawMode::enter(process::standard(0)).context("switching the terminal to raw mode")?;
+    let ended = monitor::watch(&child, io, Some(monitor::Front::Channel(front)));
+    drop(raw);
+    ended.map(drop)
+}
+
+/// Makes the process; gives it once its program has been executed.
+fn start(request: &Request<'_>, streams: Streams<'_>) -> Result<Child> {
+    let (plan, network) = (plan_of(request)?, request.network);
+    let trees: Vec<BorrowedFd<'_>> = request.trees.iter().map(|t| t.tree.as_fd()).collect();
+    let (report_read, report) = pipe_with(PipeFlags::CLOEXEC).context("making a pipe")?;
     let mut namespaces =
         libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
     if matches!(network, Network::None) {
@@ -72,24 +111,38 @@ pub fn run(
             drop(report_read);
             init::run(&Start {
                 plan: &plan,
-                root: root.as_fd(),
-                anchor,
+                root: request.root.as_fd(),
+                trees: &trees,
+                anchor: request.anchor,
                 network: if let Network::Shared(fd) = network { Some(fd) } else { None },
                 loopback: matches!(network, Network::None),
                 go: None,
-                streams: Streams { fds: [null.as_fd(), out.1.as_fd(), err.1.as_fd()], terminal: None, devpts: None },
+                streams,
                 report: report.as_fd(),
             })
         }
         Side::Parent(child) => child,
     };
-    drop((report, out.1, err.1));
+    drop(report);
     if let Some(failed) = read_report(report_read) {
         let _ = process::wait(&child);
         let program = plan.command.argv.strings().first().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         return Err(explain(&plan, failed, &program));
     }
-    follow(&child, [out.0, err.0], watched, news)
+    Ok(child)
+}
+
+fn plan_of(request: &Request<'_>) -> Result<Plan> {
+    let mut spec = request.spec.clone();
+    prepare::settle_user(&mut spec, request.root)?;
+    // What is unmasked is so as a whole.
+    let masks = spec.linux().as_ref().is_some_and(|l| l.masked_paths().is_some());
+    let mut plan = plan::plan(&spec, if masks { prepare::cpus() } else { 0 })?;
+    plan.attach(request.trees.iter().map(|t| t.target.clone()));
+    if request.no_seccomp {
+        plan.credentials.seccomp = Default::default();
+    }
+    Ok(plan)
 }
 
 /// Passes output on until both pipes have ended and the program too.

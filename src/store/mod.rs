@@ -15,13 +15,15 @@
 //! cache/context/                digests of context files
 //! cache/remote/                 files that builds fetched, see `download`
 //! cache/lists/                  what lists show, as a copy (see `listing`)
+//! cache/mounts/<id>             folders of RUN --mount=type=cache (see `mounts`), and a lock for each
 //! staging/<id>/ + lock, lease   anything half made; swept when nobody holds the lock
 //! flights/<kind>-<key>          locked by the process that makes a layer or step which others want, too (see `flight`)
 //! stub/                         lowest overlay layer: the mount points that a container needs
 //! ```
 //!
 //! Not here: mounts and processes (`run`), the tar format (`layer`), words for people (`cli`).
-//! Lock order: the lock of a staging or container folder, a flight, the store lock, the lock of publishing, the lock of
+//! Lock order: the lock of a staging or container folder, a flight, those of cache mounts by their ids, the store
+//! lock, the lock of publishing, the lock of
 //! names. `lock` takes them all, and asserts it in debug builds.
 
 pub mod archive;
@@ -41,6 +43,7 @@ mod leftover;
 pub mod listing;
 pub mod lock;
 pub mod log;
+pub mod mounts;
 pub mod record;
 pub mod remove;
 pub mod staging;

@@ -141,6 +141,17 @@ pub fn copy_host_tree(path: &CStr, recursive: bool) -> io::Result<OwnedFd> {
     copy_tree(CWD, path, recursive)
 }
 
+/// A detached copy of what `path` leads to inside a detached tree, links followed inside it.
+///
+/// Before Linux 6.15 only what is attached somewhere can be copied, so the tree lies on `anchor` for that moment: a folder
+/// below which no other process of this mount namespace may want anything. The tree itself is used up.
+pub fn subtree(tree: OwnedFd, anchor: &CStr, path: &CStr) -> io::Result<OwnedFd> {
+    attach(tree.as_fd(), open_folder(anchor)?.as_fd())?;
+    let copy = target(tree.as_fd(), path, true).and_then(|found| copy_tree(found.as_fd(), c"", true));
+    unmount(anchor, UnmountFlags::DETACH)?;
+    copy
+}
+
 /// `struct mount_attr` (mount_setattr(2)).
 #[repr(C)]
 struct MountAttr {

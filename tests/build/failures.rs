@@ -55,6 +55,24 @@ fn a_failing_command_gives_its_code_and_leaves_the_steps_before_it() {
 }
 
 #[test]
+fn a_shell_opens_where_a_step_failed_and_leaves_nothing() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/m", "mounted");
+    sb.write("ctx/Dockerfile", "FROM base\nRUN true\nRUN --mount=target=/new/m cat /new/m/m > /half; exit 5\n");
+    let command = || sb.dhow(["build", "--shell-on-fail", "--network=none", "-t", "ctx", "ctx"]);
+    // In a pipe nobody could type: told before anything is built.
+    let out = command().fails(125).says("terminal");
+    assert_eq!(out.stdout, "", "{out}");
+    let out = command().tty("cat /half /new/m/m; echo; echo in-$((40+2)); touch /x; exit 0\n").wait().fails(5);
+    assert!(out.stdout.contains("mountedmounted") && out.stdout.contains("in-42"), "{out}");
+    assert!(out.stdout.contains("Dockerfile:3") && out.stdout.contains("exit code 5"), "{out}");
+    sb.assert_clean();
+    assert_eq!(sb.dhow(["images", "-q", "ctx"]).ok().text(), "");
+    let out = sb.dhow(["build", "--network=none", "ctx"]).fails(5);
+    assert_eq!(hits(&out), 1, "what was finished before is lost\n{out}");
+}
+
+#[test]
 fn ctrl_c_ends_a_build_and_leaves_nothing() {
     let sb = Sandbox::with_base();
     sb.write("ctx/Dockerfile", "FROM base\nRUN echo first > /first\nRUN echo x > /x; sleep 1000\n");

@@ -1,5 +1,6 @@
 //! `dhow build` on real Dockerfiles: what the language means (`language`), what happens to files (`files`, and rule by
-//! rule `rules_copy`), where they come from (`remote`), what is cached and why not (`cache`), what is likely a mistake
+//! rule `rules_copy`), where they come from (`remote`), what steps are given besides
+//! (`mounts`), what is cached and why not (`cache`), what is likely a mistake
 //! (`checks`), and how builds fail and end (`failures`).
 
 mod cache;
@@ -7,6 +8,7 @@ mod checks;
 mod failures;
 mod files;
 mod language;
+mod mounts;
 mod remote;
 mod rules;
 mod rules_cache;

@@ -11,7 +11,7 @@ mod execute;
 mod files;
 mod link;
 pub mod mode;
-mod resolve;
+pub(super) mod resolve;
 mod select;
 mod tree;
 
@@ -59,6 +59,8 @@ pub struct Request<'a> {
     pub add: bool,
     /// A file that is a tar archive is unpacked.
     pub unpack: bool,
+    /// For a mount: sources are names, never patterns.
+    pub mount: bool,
 }
 
 /// Puts the selected files into place and tells what was left out. A file that changed meanwhile is an error.
@@ -110,7 +112,11 @@ impl<'a> Source<'a> {
 impl Request<'_> {
     /// The word of the instruction, for messages.
     fn word(&self) -> &'static str {
-        if self.add { "ADD" } else { "COPY" }
+        match (self.mount, self.add) {
+            (true, _) => "RUN --mount",
+            (false, true) => "ADD",
+            (false, false) => "COPY",
+        }
     }
 
     /// The owner of what is copied from `source` and of folders made on the way; none: each keeps its own.

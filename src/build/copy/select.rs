@@ -47,7 +47,8 @@ pub fn select(source: &Source, request: &Request) -> Result<Vec<Selected>> {
     for pattern in request.sources {
         let cleaned = clean(Path::new(pattern));
         let names: Vec<&[u8]> = cleaned.iter().map(OsStrExt::as_bytes).collect();
-        let literal = names.iter().position(|name| has_wildcard(name)).unwrap_or(names.len());
+        let wildcard = names.iter().position(|name| has_wildcard(name)).filter(|_| !request.mount);
+        let literal = wildcard.unwrap_or(names.len());
         // What stands before a `/./` is not repeated below the destination.
         let pivot = pattern.split_once("/./").map_or(0, |(before, _)| clean(Path::new(before)).iter().count());
         let named: PathBuf = cleaned.iter().take(literal).collect();

@@ -68,6 +68,19 @@ impl<'a> Input<'a> {
         Ok(values)
     }
 
+    /// Takes every `--name=value`, in order, and makes something of each value.
+    pub fn each<T>(&mut self, name: &'static str, make: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>> {
+        self.known.push(name);
+        let (mine, others) = std::mem::take(&mut self.flags).into_iter().partition(|f| f.name == name);
+        self.flags = others;
+        let mine: Vec<&Flag> = mine;
+        let one = |flag: &Flag| match &flag.value {
+            Some(value) => make(value).map_err(|e| self.at(flag, e)),
+            None => Err(self.at(flag, format!("--{name} needs a value: --{name}=…"))),
+        };
+        mine.into_iter().map(one).collect()
+    }
+
     /// Takes `--name` or `--name=true|false`; false without it.
     pub fn switch(&mut self, name: &'static str) -> Result<bool> {
         Ok(self.choice(name)?.unwrap_or(false))

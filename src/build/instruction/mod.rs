@@ -12,6 +12,7 @@ pub mod from;
 pub mod healthcheck;
 mod input;
 pub mod label;
+pub mod mount;
 pub mod onbuild;
 pub mod run;
 pub mod shell;
@@ -89,10 +90,20 @@ impl Instruction {
         }
     }
 
+    /// The stages or images that it takes files from.
+    pub fn sources(&self) -> Vec<&str> {
+        match self {
+            Instruction::Copy(i) => i.from.as_deref().into_iter().collect(),
+            Instruction::Run(i) => i.mounts.iter().filter_map(mount::Mount::from).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn expand(&mut self, scope: &Scope, escape: char) -> Result<(), String> {
         match self {
-            // FROM is expanded with the global arguments, by the plan; the text of a RUN is the shell's.
-            Instruction::From(_) | Instruction::Run(_) => Ok(()),
+            // FROM is expanded with the global arguments, by the plan.
+            Instruction::From(_) => Ok(()),
+            Instruction::Run(i) => i.expand(scope, escape),
             Instruction::Copy(i) => i.expand(scope, escape),
             Instruction::Workdir(i) => i.expand(scope, escape),
             Instruction::Arg(i) => i.expand(scope, escape),

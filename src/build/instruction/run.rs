@@ -1,6 +1,8 @@
 //! `RUN`: what to run. Running it is the engine's work.
 
+use super::mount::Mount;
 use super::{Input, Instruction, listed};
+use crate::build::expand::Scope;
 use crate::build::heredoc::{self, Heredoc};
 use crate::build::state::StageState;
 use crate::error::Result;
@@ -37,12 +39,19 @@ pub struct Run {
     pub heredocs: Vec<Heredoc>,
     /// `None` if the step does not say.
     pub network: Option<Network>,
+    /// `--mount`, as written.
+    pub mounts: Vec<Mount>,
+    /// `--security=insecure`: every capability, no filter, nothing masked.
+    pub insecure: bool,
 }
 
 /// Parses the line.
 pub fn parse(input: &mut Input<'_>) -> Result<Instruction> {
-    input.not_yet("mount")?;
-    input.not_yet("device")?;
+    let mounts = input.each("mount", Mount::parse)?;
+    if !input.each("device", |_| Ok(()))?.is_empty() {
+        let message = "devices in a build are described by CDI files, which dhow does not read yet: leave out --device";
+        return Err(input.error_at_flag("device", message));
+    }
     let network = match input.text("network")?.as_deref() {
         None => None,
         Some("default") => Some(Network::Default),
@@ -53,24 +62,29 @@ pub fn parse(input: &mut Input<'_>) -> Result<Instruction> {
             return Err(input.error_at_flag("network", message));
         }
     };
-    match input.text("security")?.as_deref() {
-        None | Some("sandbox") => {}
-        Some("insecure") => return Err(input.error_at_flag("security", "not supported yet: RUN --security=insecure")),
+    let insecure = match input.text("security")?.as_deref() {
+        None | Some("sandbox") => false,
+        Some("insecure") => true,
         Some(other) => {
             let message = format!("--security is sandbox or insecure, not `{other}`");
             return Err(input.error_at_flag("security", message));
         }
-    }
+    };
     let text = input.required("a command")?;
     let form = match input.json()? {
         Some(argv) if argv.is_empty() => return Err(input.error("RUN needs a command")),
         Some(argv) => Form::Exec(argv),
         None => Form::Shell(text.to_owned()),
     };
-    Ok(Instruction::Run(Run { form, heredocs: input.line.heredocs.clone(), network }))
+    Ok(Instruction::Run(Run { form, heredocs: input.line.heredocs.clone(), network, mounts, insecure }))
 }
 
 impl Run {
+    /// Expands the values of mounts. The command is the shell's.
+    pub fn expand(&mut self, scope: &Scope, escape: char) -> Result<(), String> {
+        self.mounts.iter_mut().try_for_each(|mount| mount.expand(scope, escape))
+    }
+
     /// The program and its arguments. `shell` is the stage's.
     pub fn argv(&self, shell: &[String]) -> Vec<String> {
         match &self.form {

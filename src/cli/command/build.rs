@@ -5,6 +5,7 @@ use super::context::{BuilderContext, find_dockerfile};
 use crate::build::Options;
 use crate::cli::checks::{self, Call};
 use crate::cli::flags::network::NetworkFlags;
+use crate::cli::flags::step::StepFlags;
 use crate::cli::flags::{labels, own_platform};
 use crate::cli::output;
 use crate::cli::progress::Console;
@@ -16,7 +17,7 @@ use crate::store::staging::Staging;
 use anyhow::Context;
 use clap::Args;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 /// No Dockerfile comes near this size.
@@ -46,8 +47,13 @@ pub struct Build {
     /// What to do: build, check, or check,format=json
     #[arg(long, value_name = "METHOD")]
     call: Option<String>,
+    /// Open a shell where a RUN fails; needs a terminal
+    #[arg(long)]
+    shell_on_fail: bool,
     #[command(flatten)]
     network: NetworkFlags,
+    #[command(flatten)]
+    step: StepFlags,
     /// Print nothing but the image's id
     #[arg(short, long)]
     quiet: bool,
@@ -105,6 +111,13 @@ impl Build {
                 "with - as the context the Dockerfile comes from standard input: leave out --file",
             ));
         }
+        if self.shell_on_fail && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+            return Err(fail_with(
+                Kind::User,
+                "--shell-on-fail needs a terminal: standard input and output are to be one",
+                "Leave it out where nobody can type, in a pipe or a script.",
+            ));
+        }
         let remote = ["http://", "https://", "git://", "git@", "ssh://"];
         if remote.iter().any(|r| self.context.starts_with(r)) {
             return Err(fail_with(
@@ -140,7 +153,7 @@ impl Build {
             Some("-") | None => None,
             Some(name) => Some(find_dockerfile(&context, name)?),
         };
-        Ok(Options {
+        let mut options = Options {
             context,
             file,
             file_text: text,
@@ -150,7 +163,11 @@ impl Build {
             no_cache: self.no_cache,
             network: self.network.resolve()?,
             labels: labels::parse(&self.label)?,
-        })
+            shell_on_fail: self.shell_on_fail,
+            ..Options::default()
+        };
+        self.step.resolve(&mut options)?;
+        Ok(options)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod mount;
 pub mod network;
 pub mod process;
 pub mod security;
+pub mod step;
 
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::manifest::Platform;
@@ -23,24 +24,7 @@ pub fn boolean(text: &str) -> Result<bool, String> {
 
 /// Splits a comma-separated list in which a field may be quoted, as in CSV.
 pub fn comma_fields(text: &str) -> Result<Vec<String>> {
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                fields.last_mut().expect("there is always a field").push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            c => fields.last_mut().expect("there is always a field").push(c),
-        }
-    }
-    if quoted {
-        return Err(fail(Kind::User, format!("a quotation mark is not closed in {text:?}")));
-    }
-    Ok(fields)
+    crate::build::words::comma_fields(text).map_err(|e| fail(Kind::User, e))
 }
 
 /// Checks `--platform`: only this machine's own is possible.
@@ -65,12 +49,6 @@ pub fn own_platform(text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quoted_fields_may_hold_commas() {
-        assert_eq!(comma_fields(r#"a=1,"b=x,y",c"#).unwrap(), ["a=1", "b=x,y", "c"]);
-        assert!(comma_fields(r#""a"#).is_err());
-    }
 
     #[test]
     fn only_the_own_platform_is_taken() {

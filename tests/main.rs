@@ -9,6 +9,7 @@ mod cli;
 mod concurrency;
 mod debian;
 mod docs;
+mod faults;
 mod fuzz;
 mod hardening;
 mod harness;

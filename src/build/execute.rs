@@ -19,7 +19,7 @@ use crate::store::layer::{LayerRecord, LayerRef};
 use crate::store::staging::Staging;
 use crate::sys::path::Root;
 use crate::sys::process::{self, Side};
-use crate::sys::{mount, security};
+use crate::sys::{fault, mount, security};
 use anyhow::Context;
 use oci_spec::runtime::Spec;
 use rustix::fd::{AsFd, OwnedFd};
@@ -201,6 +201,7 @@ impl<'a> Executor<'a> {
         if let Some(below) = parents.last() {
             resemble(&self.store.root().join(self.layer_path(below)), &dir.join("fs"))?;
         }
+        fault::point("step.begin")?;
         self.made.push(Made { dir, memo: None, published: None, flight: self.turn.take() });
         Ok(number)
     }
@@ -429,6 +430,7 @@ impl<'a> Executor<'a> {
 
     /// Layer `number` is finished: its digest is computed beside what follows, then it is published and remembered.
     pub fn finish(&mut self, number: usize, memo: Memo) -> Result<()> {
+        fault::point("step.finish")?;
         self.made[number].memo = Some(memo);
         let tree = self.made[number].dir.join("fs");
         let hasher = match &mut self.hasher {

@@ -135,12 +135,7 @@ impl ContextIndex {
         if let Some(dir) = self.file.parent() {
             std::fs::create_dir_all(dir)?;
         }
-        let temporary = self.file.with_extension(format!("tmp{}", std::process::id()));
-        let result = std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, &self.file));
-        if result.is_err() {
-            let _ = std::fs::remove_file(&temporary);
-        }
-        result
+        crate::store::record::write_quick(&self.file, bytes).map_err(io::Error::other)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::store::image::ImageRecord;
 use crate::store::layer::{LayerRecord, LayerRef};
 use crate::store::staging::Staging;
 use crate::sys::path::Root;
-use crate::sys::userns;
+use crate::sys::{fault, userns};
 use anyhow::Context;
 use rustix::fs::FileType;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
@@ -130,6 +130,7 @@ fn layer_of(store: &Store, container: &ContainerRecord, staging: &Staging) -> Re
         .with_context(|| format!("opening the files of container {}", short(&container.id)))?;
     let skip = mount_points(&upper)?;
     let result = copy_twice(&upper, &skip, staging.path()).and_then(|(made, info)| {
+        fault::point("commit.copied")?;
         if info.files == 0 {
             return Ok(None);
         }

@@ -4,9 +4,9 @@
 
 use super::{network, profile, signal};
 use crate::error::{Kind, Result, fail, fail_with};
-use crate::store::Store;
-use crate::store::container::{ContainerLock, ContainerRecord, StateRecord, Status, no_container};
-use crate::sys::{process, userns};
+use crate::store::container::{ContainerLock, ContainerRecord, StateRecord, Status, no_container, short};
+use crate::store::{Store, boot_id};
+use crate::sys::{fault, process, userns};
 use anyhow::Context;
 use rustix::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -56,6 +56,7 @@ pub fn remove(store: &Store, container: &ContainerRecord, force: bool, seconds: 
         return if store.is_alive(&container.id)? { Err(running(container)) } else { gone(container, force) };
     };
     await_first_process(store, &container.id)?;
+    fault::point("remove.forget")?;
     if !store.forget_container(&container.id)? {
         return gone(container, force);
     }
@@ -78,9 +79,36 @@ fn running(container: &ContainerRecord) -> anyhow::Error {
     )
 }
 
+/// Removes a container whose record is damaged, so that nobody can tell what it is; a living one is killed by `force`.
+pub fn remove_damaged(store: &Store, id: &str, force: bool) -> Result<()> {
+    if force
+        && store.is_alive(id)?
+        && let Some(state) = store.state(id).unwrap_or(None)
+        && let Some(first) = open(&state)?
+    {
+        process::signal(&first, libc::SIGKILL).context("ending the container")?;
+        ends_within(&first, None)?;
+    }
+    let Some(_lock) = store.lock_ended(id, force)? else {
+        return Err(fail_with(
+            Kind::InUse,
+            format!("container {} is running, and its record is damaged: container state improper", short(id)),
+            format!("Remove it by force: `dhow rm -f {}`.", short(id)),
+        ));
+    };
+    await_first_process(store, id)?;
+    store.forget_container(id)?;
+    store.drop_dead_names()?;
+    userns::remove_trees(&store.container_rubbish(id))
+}
+
 /// Removes what commands that were killed have left: half made containers, containers that were to be removed at their
 /// end, and staging folders. Does nothing, quickly, when there is nothing.
 pub fn sweep(store: &Store) -> Result<()> {
+    for path in store.abandoned_records()? {
+        // Gone already is as good.
+        let _ = std::fs::remove_file(path);
+    }
     let left = collect(store)?;
     userns::remove_trees(&left.paths)
 }
@@ -143,7 +171,11 @@ fn first_process(store: &Store, container: &ContainerRecord) -> Result<Option<Ow
     Ok(None)
 }
 
+/// None also where the record is of an earlier boot: its number is somebody else's by now.
 fn open(state: &StateRecord) -> Result<Option<OwnedFd>> {
+    if state.boot != boot_id() {
+        return Ok(None);
+    }
     process::open_verified(state.pid, state.start_time).context("finding the container's first process")
 }
 

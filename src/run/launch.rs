@@ -12,13 +12,13 @@ use super::prepare::{Draft, Ready};
 use super::signal::{Meaning, meaning};
 use super::{network, profile, time};
 use crate::error::{Kind, Result, fail};
-use crate::store::Store;
 use crate::store::container::{ContainerLock, ExitRecord, StateRecord, short};
 use crate::store::image::ImageRecord;
 use crate::store::lock::Held;
+use crate::store::{Store, boot_id};
 use crate::sys::process::{self, Child, Side};
 use crate::sys::userns::{self, Crossing, IdMap};
-use crate::sys::{security, tty};
+use crate::sys::{fault, security, tty};
 use anyhow::Context;
 use rustix::fd::{AsFd, OwnedFd};
 
@@ -136,8 +136,8 @@ fn work(
     let _ = channel.send(&Message::Ended(Crossing::pack(result)));
     // After the front was told: it need not wait for the removal of files that nobody can see any more. Killed here, we
     // leave a folder without a record, whose lock is free then, and the next sweep takes it.
-    if let Some(lock) = rubbish {
-        let _ = userns::remove_trees_here(&[lock.dir().to_path_buf()]);
+    if let Some((id, _lock)) = rubbish {
+        let _ = userns::remove_trees_here(&store.container_rubbish(&id));
     }
     i32::from(failed)
 }
@@ -149,7 +149,7 @@ fn prepare_and_run(
     shown: &str,
     channel: &Channel,
     gate: userns::Gate,
-    rubbish: &mut Option<ContainerLock>,
+    rubbish: &mut Option<Rubbish>,
 ) -> Result<i32> {
     // Beside the id mapping: what needs no ids. The kernel makes a network namespace in about the time that the mapping
     // takes, so it costs nothing here.
@@ -179,20 +179,28 @@ fn shared_namespaces(network: Network) -> i32 {
     if network == Network::Host { own } else { own | libc::CLONE_NEWNET }
 }
 
-/// Records the end and frees the lock; or takes the container off the list, and gives its folder to be removed.
-fn put_away(store: &Store, draft: Draft, options: &Options, result: &Result<i32>) -> Option<ContainerLock> {
+/// A container whose files are to be removed, and the lock by which it is ours.
+type Rubbish = (String, ContainerLock);
+
+/// Records the end and frees the lock; or takes the container out of the store, and gives its folder to be removed.
+fn put_away(store: &Store, draft: Draft, options: &Options, result: &Result<i32>) -> Option<Rubbish> {
     let Draft { record, lock } = draft;
     match result {
         Ok(code) if !options.remove => {
             let exit = ExitRecord { code: *code, finished: time::now(), error: String::new() };
+            let _ = fault::point("run.end");
+            // A detached one was synced when it was reported.
+            let _ = if options.detach { Ok(()) } else { store.sync_container(&record) };
             let _ = store.put_exit(&record.id, &exit);
+            let _ = fault::point("run.unlock");
             let _ = crate::sys::lock::unlock(lock.file());
             None
         }
         _ => {
             let _ = std::fs::remove_file(lock.dir().join("container.json"));
+            let _ = fault::point("run.release");
             store.release_name(&record.name, &record.id);
-            Some(lock)
+            Some((record.id, lock))
         }
     }
 }
@@ -228,8 +236,12 @@ impl Worker<'_> {
             let _ = process::wait(&child);
             return Err(explain(&ready.plan, failed, &self.draft.record.argv[0]));
         }
-        let state = StateRecord { pid: child.pid, start_time, started: time::now() };
+        fault::point("run.started")?;
+        let state = StateRecord { pid: child.pid, start_time, boot: boot_id(), started: time::now() };
         self.store.put_state(id, &state)?;
+        if self.options.detach && !self.options.remove {
+            self.store.sync_container(&self.draft.record)?;
+        }
         if self.options.detach {
             // Before the front ends: its caller may be waiting for the end of what we would still hold open.
             monitor::detach()?;
@@ -247,6 +259,7 @@ impl Worker<'_> {
     /// What the worker does while init mounts: the record, by which the container is listed and its layers are kept, and
     /// the network. Gives the hold on pasta, if there is one.
     fn beside_init(&self, adding: Held) -> Result<Option<network::Guard>> {
+        fault::point("run.record")?;
         self.store.put_container(&self.draft.record)?;
         drop(adding);
         if self.options.network != Network::Host {

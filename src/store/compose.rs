@@ -9,6 +9,7 @@ use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::config::ImageConfig;
 use crate::image::digest::Digest;
 use crate::image::manifest::{self, Descriptor};
+use crate::sys::fault;
 
 /// What Docker shows for an image that does not say when it was made: the zero value of Go's time.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -52,6 +53,7 @@ impl Store {
         self.put_blob(config_bytes)?;
         let manifest = self.put_blob(&manifest_bytes)?;
         self.sync_layers(&layers)?;
+        fault::point("image.record")?;
         let record = ImageRecord {
             manifest: manifest.to_string(),
             id: id.to_string(),

@@ -14,16 +14,18 @@
 //! A container whose lock nobody holds and that has no exit record lost its monitor: it is shown as exited (137).
 
 use super::lock::{self as order, Held, Place, Rank};
+use super::staging::make_locked;
 use super::{Store, random_hex, record};
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::config::Execution;
+use crate::sys::fault;
 use crate::sys::lock::{self, Mode};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// `container.json`.
@@ -93,6 +95,9 @@ pub struct StateRecord {
     pub pid: i32,
     /// Its start time in clock ticks since boot (`/proc/<pid>/stat`, field 22), against reuse of the pid.
     pub start_time: u64,
+    /// The boot in which both numbers mean something.
+    #[serde(default)]
+    pub boot: String,
     /// RFC 3339.
     pub started: String,
 }
@@ -174,23 +179,15 @@ impl Store {
     /// Makes a container's folder, takes its lock and claims its name. The record is written by [`Store::put_container`].
     pub fn create_container(&self, id: &str, name: &str) -> Result<ContainerLock> {
         check_name("container", name)?;
-        // The folder appears under a hidden name first: a sweeper must not see it before its lock is held.
-        let hidden = self.containers_dir().join(format!(".{id}"));
         let dir = self.container_dir(id);
-        let make = || -> io::Result<File> {
-            fs::DirBuilder::new().mode(0o700).create(&hidden)?;
-            let file = File::options().read(true).write(true).create_new(true).open(hidden.join("lock"))?;
-            lock::try_lock(&file, Mode::Exclusive)?;
-            fs::rename(&hidden, &dir)?;
-            Ok(file)
-        };
-        let file = make().map_err(|e| {
+        let file = make_locked(&dir).map_err(|e| {
             let hopeless = matches!(e.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied);
             let error = anyhow::Error::new(e).context(format!("making {}", dir.display()));
             if hopeless { self.unusable(error) } else { error }
         })?;
         let held = ContainerLock::new(dir, file);
-        if let Err(error) = self.claim_name(name, id) {
+        let claimed = fault::point("container.claim").map_err(Into::into).and_then(|()| self.claim_name(name, id));
+        if let Err(error) = claimed {
             let _ = fs::remove_file(held.dir.join("lock"));
             let _ = fs::remove_dir(&held.dir);
             return Err(error);
@@ -206,11 +203,12 @@ impl Store {
         }
     }
 
-    /// Claims a name that exists: fine if its container is gone (its remover was killed in between).
+    /// Claims a name that exists: fine if its container is gone, or waits to be swept (its maker, monitor or remover was
+    /// killed).
     fn take_over_name(&self, name: &str, id: &str) -> Result<()> {
         // One at a time: of two, the second would remove what the first has just claimed.
         let _alone = self.lock_names()?;
-        if let Some(owner) = self.name_owner(name).filter(|owner| self.is_or_will_be(owner)) {
+        if let Some(owner) = self.name_owner(name).filter(|owner| self.keeps_name(owner)) {
             return Err(fail_with(
                 Kind::InUse,
                 format!("the container name {name:?} is already in use by {}", short(&owner)),
@@ -225,6 +223,10 @@ impl Store {
             }
             other => other.with_context(|| format!("claiming the name {name}")),
         }
+    }
+
+    fn keeps_name(&self, owner: &str) -> bool {
+        self.container_dir(owner).exists() && !self.is_abandoned(owner).unwrap_or(false)
     }
 
     /// The id of the container that a name belongs to.
@@ -293,10 +295,25 @@ impl Store {
 
     /// All containers, newest first. A damaged record hides only itself.
     pub fn containers(&self) -> Result<Vec<ContainerRecord>> {
-        let mut all: Vec<ContainerRecord> =
-            self.container_ids()?.iter().filter_map(|id| self.container(id).ok().flatten()).collect();
-        all.sort_by(|a, b| b.created.cmp(&a.created));
-        Ok(all)
+        Ok(self.containers_and_damaged()?.0)
+    }
+
+    /// All containers, newest first, and the ids of those whose records cannot be read.
+    pub fn containers_and_damaged(&self) -> Result<(Vec<ContainerRecord>, Vec<String>)> {
+        let (mut all, mut damaged) = (Vec::new(), Vec::new());
+        for id in self.container_ids()? {
+            match self.container(&id) {
+                Ok(record) => all.extend(record),
+                Err(_) => damaged.push(id),
+            }
+        }
+        all.sort_by(|a: &ContainerRecord, b| b.created.cmp(&a.created));
+        Ok((all, damaged))
+    }
+
+    /// The id of the container that is called `name`, whether it is there or not.
+    pub(super) fn owner_of(&self, name: &str) -> Option<String> {
+        check_name("container", name).ok().and_then(|()| self.name_owner(name))
     }
 
     /// The ids of all container folders, half made ones too.
@@ -366,6 +383,19 @@ impl Store {
     /// Writes `state.json`.
     pub fn put_state(&self, id: &str, state: &StateRecord) -> Result<()> {
         record::write_quick(&self.container_dir(id).join("state.json"), &record::to_json(state)?)
+    }
+
+    /// Makes sure that a container whose name, id or end is about to be reported survives a power cut: its record, its
+    /// folder and its name. (The record is renamed into place unsynced, so that the start need not wait for a disk.)
+    pub fn sync_container(&self, container: &ContainerRecord) -> Result<()> {
+        let dir = self.container_dir(&container.id);
+        fault::point("container.sync")?;
+        for path in [&dir.join("container.json"), &dir, &self.containers_dir(), &self.containers_dir().join("by-name")]
+        {
+            let synced = File::open(path).and_then(|file| file.sync_all());
+            synced.with_context(|| format!("syncing {}", path.display()))?;
+        }
+        Ok(())
     }
 
     /// Writes `exit.json`. Durable: an exit code that was reported is not forgotten. It means that the container does not
@@ -463,7 +493,10 @@ mod tests {
         assert!(store.is_alive(&a).unwrap());
         fs::remove_dir_all(held.dir()).unwrap();
         drop(held);
-        store.create_container(&b, "web").unwrap();
+        let half_made = store.create_container(&b, "web").unwrap();
+        assert!(store.create_container(&a, "web").is_err());
+        drop(half_made);
+        store.create_container(&a, "web").expect("a maker that was killed keeps no name");
     }
 
     #[test]
@@ -500,7 +533,7 @@ mod tests {
         let store = Store::at(dir.path()).unwrap();
         let id = "c".repeat(64);
         let held = store.create_container(&id, "x").unwrap();
-        let state = StateRecord { pid: 1, start_time: 1, started: "2026-01-01T00:00:00Z".into() };
+        let state = StateRecord { pid: 1, start_time: 1, boot: String::new(), started: "2026-01-01T00:00:00Z".into() };
         store.put_state(&id, &state).unwrap();
         assert_eq!(store.status(&id).unwrap(), Status::Running(state));
         drop(held);

@@ -9,6 +9,7 @@ use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::config::ImageConfig;
 use crate::image::digest::Digest;
 use crate::image::reference::Reference;
+use crate::sys::fault;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -114,6 +115,7 @@ impl Store {
 
     /// Removes a name.
     pub fn remove_name(&self, name: &str) -> Result<()> {
+        fault::point("name.remove")?;
         std::fs::remove_file(self.name_path(name))
             .map_err(|e| fail(Kind::System, format!("removing the name {name}: {e}")))
     }
@@ -237,7 +239,9 @@ impl Store {
 
     /// Removes the record of an image and its blobs; layers are another matter ([`Store::detach_layers`]).
     pub fn remove_image(&self, image: &ImageRecord) -> Result<()> {
+        fault::point("image.remove")?;
         let _ = std::fs::remove_file(self.record_path(&image.manifest)?);
+        fault::point("image.remove-blobs")?;
         self.remove_blob(&Digest::parse(&image.manifest)?)?;
         if !self.images()?.iter().any(|other| other.id == image.id) {
             self.remove_blob(&Digest::parse(&image.id)?)?;

@@ -12,6 +12,7 @@ use super::staging::Staging;
 use super::{Store, boot_id, lock, random_hex, record};
 use crate::error::Result;
 use crate::image::digest::Digest;
+use crate::sys::fault;
 use crate::sys::lock::Mode;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -122,8 +123,13 @@ impl Store {
         record::write_quick(&made.join("layer.json"), &record::to_json(&found)?)?;
         let id = random_hex(8);
         staging.lease_ids([id.as_str()])?;
-        fs::rename(made, self.layer_dir(&id)).with_context(|| format!("moving {} into the store", made.display()))?;
+        // The index first: an entry without a layer is like none, but a layer without an entry would never be found again.
         record::write_quick(&self.by_diff(&diff_id), id.as_bytes())?;
+        let placed = fault::point("layer.place").and_then(|()| fs::rename(made, self.layer_dir(&id)));
+        if let Err(error) = placed {
+            let _ = fs::remove_file(self.by_diff(&diff_id));
+            return Err(error).with_context(|| format!("moving {} into the store", made.display()));
+        }
         Ok(LayerRef { id, diff_id: found.diff_id, tar_size: found.tar_size, content_size: found.content_size })
     }
 
@@ -164,11 +170,13 @@ impl Store {
         for id in candidates.iter().filter(|id| !used.contains(*id)) {
             let dir = self.layer_dir(id);
             let diff_id = self.layer(id).ok().flatten().and_then(|found| Digest::parse(&found.diff_id).ok());
+            fault::point("layer.forget")?;
             match fs::remove_file(dir.join("layer.json")) {
                 Ok(()) => gone.push(dir),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(e).with_context(|| format!("removing {}", dir.display())),
             }
+            fault::point("layer.unindex")?;
             if let Some(diff_id) = diff_id
                 && fs::read_to_string(self.by_diff(&diff_id)).is_ok_and(|named| named == *id)
             {

@@ -2,25 +2,14 @@
 //!
 //! The files themselves are removed by the caller, in a user namespace where all their owners are known.
 
-use super::Store;
 use super::container::short;
+use super::{Store, record, staging};
 use crate::error::Result;
+use crate::sys::fault;
 use anyhow::Context;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
-
-/// How long the maker of something hidden may take to give it its name: far longer than any does. A time in the future,
-/// which a clock that was set back leaves behind, counts like one in the past.
-const NAMING: Duration = Duration::from_secs(60);
-
-/// Whether a file or folder was last changed too long ago for its maker to be still at it.
-pub(super) fn is_stale(meta: &fs::Metadata) -> bool {
-    let Ok(changed) = meta.modified() else { return false };
-    let now = SystemTime::now();
-    now.duration_since(changed).or_else(|_| changed.duration_since(now)).is_ok_and(|age| age > NAMING)
-}
 
 impl Store {
     /// Takes a container out of the store: without its record it is none, and its name is free. One step for everyone who
@@ -29,7 +18,7 @@ impl Store {
     pub fn forget_container(&self, id: &str) -> Result<bool> {
         let name = self.container(id).ok().flatten().map(|record| record.name);
         match fs::remove_file(self.container_dir(id).join("container.json")) {
-            Ok(()) => {}
+            Ok(()) => fault::point("container.forgotten")?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(e).with_context(|| format!("removing the record of container {}", short(id))),
         }
@@ -50,29 +39,52 @@ impl Store {
     }
 
     /// The ids of container folders that nobody will finish or remove any more: half made or half removed ones, and those
-    /// to be removed at their end whose monitor was killed. A hidden one (its maker died before it was named) counts after
-    /// a minute, which no maker needs, and is given with its dot.
+    /// to be removed at their end whose monitor was killed. Hidden ones, whose makers died before they were named or are
+    /// just at it, are given with their dot; a maker whose folder is moved away makes another.
     pub fn abandoned_containers(&self) -> Result<Vec<String>> {
         let mut dead = Vec::new();
         for id in self.container_ids()? {
-            let unwanted = match self.container(&id) {
-                Ok(record) => record.is_none_or(|record| record.remove),
-                // Damage is for a person to look at.
-                Err(_) => false,
-            };
-            if unwanted && !self.is_alive(&id)? {
+            if self.is_abandoned(&id)? {
                 dead.push(id);
             }
         }
-        for entry in fs::read_dir(self.containers_dir()).into_iter().flatten().flatten() {
-            if let Ok(name) = entry.file_name().into_string()
-                && name.starts_with('.')
-                && entry.metadata().is_ok_and(|meta| is_stale(&meta))
-            {
-                dead.push(name);
-            }
+        let hidden = staging::take_hidden(&self.containers_dir())?;
+        dead.extend(hidden.iter().filter_map(|path| path.file_name()?.to_str().map(str::to_string)));
+        Ok(dead)
+    }
+
+    /// The id that `text` (name, id or unique beginning) stands for, if that container's record cannot be read.
+    pub fn damaged_container(&self, text: &str) -> Result<Option<String>> {
+        let (_, mut damaged) = self.containers_and_damaged()?;
+        let owner = self.owner_of(text);
+        damaged.retain(|id| owner.as_ref().map_or(!text.is_empty() && id.starts_with(text), |owner| id == owner));
+        Ok(if damaged.len() == 1 { damaged.pop() } else { None })
+    }
+
+    /// Temporary files of records whose writers were killed.
+    pub fn abandoned_records(&self) -> Result<Vec<PathBuf>> {
+        let folders = ["", "images", "images/names", "blobs/sha256", "layers/by-diff", "cache", "cache/steps"];
+        let mut dead = Vec::new();
+        for dir in folders.map(|name| self.root.join(name)) {
+            dead.extend(record::abandoned(&dir)?);
+        }
+        for id in self.layer_ids()? {
+            dead.extend(record::abandoned(&self.layer_dir(&id))?);
+        }
+        for id in self.container_ids()? {
+            dead.extend(record::abandoned(&self.container_dir(&id))?);
         }
         Ok(dead)
+    }
+
+    /// Whether nobody will finish or remove this container any more. Asked in this order: a maker writes the record with
+    /// the lock held, and lets go of it only when the record says what is to be done.
+    pub(super) fn is_abandoned(&self, id: &str) -> Result<bool> {
+        if self.is_alive(id)? {
+            return Ok(false);
+        }
+        // Damage is for a person to look at.
+        Ok(self.container(id).is_ok_and(|record| record.is_none_or(|record| record.remove)))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::error::Result;
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -131,6 +131,15 @@ impl Store {
         }
         lines.sort_by(|a, b| b.0.created.cmp(&a.0.created));
         Ok(lines)
+    }
+
+    /// The ids of containers that are missing in `lines` because their records are damaged.
+    pub fn damaged_containers(&self, lines: &[(ContainerLine, Status)]) -> Result<Vec<String>> {
+        let known: HashSet<&str> = lines.iter().map(|(line, _)| line.id.as_str()).collect();
+        let mut ids = self.container_ids()?;
+        // One without a record is half made, or was removed since.
+        ids.retain(|id| !known.contains(id.as_str()) && self.container(id).is_err());
+        Ok(ids)
     }
 
     /// Of each `<dir>/<name><suffix>` that can be read, the name and the record.

@@ -11,6 +11,7 @@
 
 use crate::error::Result;
 use crate::progress;
+use crate::sys::fault;
 use crate::sys::lock::{self, Mode};
 use anyhow::Context;
 use std::cell::RefCell;
@@ -102,6 +103,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        let _ = fault::point("lock.release");
         // Explicitly, because a process cloned meanwhile has the descriptor, too.
         let _ = lock::unlock(&self.file);
     }

@@ -52,6 +52,7 @@ mod sweep;
 pub mod volume;
 
 use crate::error::{Kind, Result, fail_with};
+use crate::sys::fault;
 use crate::sys::lock::Mode;
 use anyhow::Context;
 use lock::{Held, Rank};
@@ -224,6 +225,7 @@ impl Store {
     /// Writes everything that the store's file system holds to disk (`syncfs`).
     pub fn sync(&self) -> Result<()> {
         let dir = File::open(&self.root)?;
+        fault::point("store.sync")?;
         rustix::fs::syncfs(&dir).with_context(|| format!("syncing {}", self.root.display()))
     }
 }
@@ -239,8 +241,13 @@ pub fn random_hex(n: usize) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// This boot of the machine, to tell whether something unsynced may have been lost since.
+/// This boot of the machine, to tell whether something unsynced may have been lost since, or a process id is of old. In
+/// debug builds a test may say that the machine was started again.
 pub fn boot_id() -> String {
+    #[cfg(debug_assertions)]
+    if let Ok(other) = std::env::var("DHOW_TEST_BOOT") {
+        return other;
+    }
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_string()).unwrap_or_default()
 }
 

@@ -1,7 +1,12 @@
 //! Small JSON records: written to a temporary name, synced when they must outlive a power cut, renamed into place.
 //! Reading a damaged record is an error that names the file; it never panics and never touches other records.
+//!
+//! A temporary file is locked by its writer until it has its place. One whose lock is free was left by a writer that was
+//! killed ([`abandoned`]).
 
 use crate::error::{Kind, Result, fail};
+use crate::sys::fault;
+use crate::sys::lock::{self, Mode};
 use anyhow::Context;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File};
@@ -18,24 +23,33 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{short}.{}.tmp", super::random_hex(6)))
 }
 
-fn write(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
+/// Makes and fills a temporary file beside `path`, its lock held.
+fn fill(path: &Path, bytes: &[u8], durable: bool) -> io::Result<Pending> {
     let tmp = temporary(path);
-    let written = (|| -> io::Result<()> {
-        let mut file = File::create_new(&tmp)?;
-        file.write_all(bytes)?;
-        if durable {
-            file.sync_data()?;
-        }
-        fs::rename(&tmp, path)?;
-        if durable && let Some(parent) = path.parent() {
-            File::open(parent)?.sync_all()?;
-        }
-        Ok(())
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&tmp);
+    let file = File::create_new(&tmp)?;
+    // From here on the file goes when this does.
+    let mut pending = Pending { file, tmp, path: path.to_path_buf(), placed: false };
+    fault::point("record.made")?;
+    lock::try_lock(&pending.file, Mode::Exclusive)?;
+    pending.file.write_all(bytes)?;
+    fault::point("record.written")?;
+    if durable {
+        pending.file.sync_data()?;
     }
-    written.with_context(|| format!("writing {}", path.display()))
+    Ok(pending)
+}
+
+fn write(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
+    let mut written = fill(path, bytes, durable).and_then(|pending| pending.rename());
+    // Swept away between its making and its lock, which is nobody's mistake.
+    if written.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+        written = fill(path, bytes, durable).and_then(|pending| pending.rename());
+    }
+    let settled = written.and_then(|()| match path.parent() {
+        Some(parent) if durable => fault::point("record.sync-folder").and_then(|()| File::open(parent)?.sync_all()),
+        _ => Ok(()),
+    });
+    settled.with_context(|| format!("writing {}", path.display()))
 }
 
 /// Replaces `path` in one step and does not return before it is on disk.
@@ -48,27 +62,68 @@ pub fn write_quick(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, false)
 }
 
-/// A record that is written but not in its place yet.
+/// A record that is written but not in its place yet. Dropped, it is gone.
 #[must_use]
 #[derive(Debug)]
 pub struct Pending {
+    file: File,
     tmp: PathBuf,
     path: PathBuf,
+    placed: bool,
 }
 
 /// Writes a record beside `path`. For many records with one sync: stage all, sync the file system, place all. What a
 /// power cut then finds is the old record or the new one, never an empty one.
 pub fn stage(path: &Path, bytes: &[u8]) -> Result<Pending> {
-    let tmp = temporary(path);
-    fs::write(&tmp, bytes).with_context(|| format!("writing {}", tmp.display()))?;
-    Ok(Pending { tmp, path: path.to_path_buf() })
+    fill(path, bytes, false).with_context(|| format!("writing {}", path.display()))
 }
 
 impl Pending {
     /// Puts the record in its place.
     pub fn place(self) -> Result<()> {
-        fs::rename(&self.tmp, &self.path).with_context(|| format!("writing {}", self.path.display()))
+        let path = self.path.clone();
+        self.rename().with_context(|| format!("writing {}", path.display()))
     }
+
+    fn rename(mut self) -> io::Result<()> {
+        fault::point("record.rename")?;
+        fs::rename(&self.tmp, &self.path)?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = fs::remove_file(&self.tmp);
+        }
+    }
+}
+
+/// The temporary files in a folder of records whose writers are gone.
+pub fn abandoned(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut dead = Vec::new();
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(dead),
+        Err(e) => return Err(e).with_context(|| format!("listing {}", dir.display())),
+    };
+    for entry in entries {
+        let entry = entry.with_context(|| format!("listing {}", dir.display()))?;
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(b".") || !name.as_encoded_bytes().ends_with(b".tmp") {
+            continue;
+        }
+        let path = entry.path();
+        // Gone meanwhile: its writer lives.
+        if let Ok(file) = File::options().read(true).write(true).open(&path)
+            && !lock::is_held(&file)?
+        {
+            dead.push(path);
+        }
+    }
+    Ok(dead)
 }
 
 /// The record as JSON bytes.
@@ -131,5 +186,17 @@ mod tests {
         fs::write(&path, b"[3").unwrap();
         assert!(read::<Vec<u8>>(&path).unwrap_err().to_string().contains("a.json"));
         assert_eq!(names(dir.path()).unwrap(), ["a.json"]);
+    }
+
+    #[test]
+    fn a_temporary_file_is_abandoned_when_its_writer_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let pending = stage(&dir.path().join("a.json"), b"[]").unwrap();
+        assert!(abandoned(dir.path()).unwrap().is_empty(), "its writer lives");
+        let left = dir.path().join(".b.json.0123456789ab.tmp");
+        fs::write(&left, "[").unwrap();
+        assert_eq!(abandoned(dir.path()).unwrap(), [left]);
+        drop(pending);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "what is not placed goes");
     }
 }

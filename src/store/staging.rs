@@ -4,15 +4,15 @@
 //! While its lock is held, a folder also protects layers that its maker stands on or has just published and that no
 //! record names yet: their ids are in its file `lease` (docs/decisions/0014).
 
-use super::leftover::is_stale;
 use super::{Store, random_hex, record};
 use crate::error::Result;
+use crate::sys::fault;
 use crate::sys::lock::{self, Mode};
 use crate::sys::userns;
 use anyhow::Context;
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -67,18 +67,8 @@ impl Store {
     /// Makes a staging folder. Its contents must be removed by the maker, inside the user namespace where other ids own
     /// some of it; if the maker dies before that, the next command does it.
     pub fn staging(&self) -> Result<Staging> {
-        // The folder appears under a hidden name first: a sweeper must not see it before its lock is held.
-        let id = random_hex(8);
-        let hidden = self.root.join("staging").join(format!(".{id}"));
-        let path = self.root.join("staging").join(&id);
-        let make = || -> std::io::Result<File> {
-            fs::DirBuilder::new().mode(0o700).create(&hidden)?;
-            let file = File::options().read(true).write(true).create_new(true).open(hidden.join("lock"))?;
-            lock::try_lock(&file, Mode::Exclusive)?;
-            fs::rename(&hidden, &path)?;
-            Ok(file)
-        };
-        let file = make().with_context(|| format!("making the staging folder {}", path.display()))?;
+        let path = self.root.join("staging").join(random_hex(8));
+        let file = make_locked(&path).with_context(|| format!("making the staging folder {}", path.display()))?;
         Ok(Staging { path, _lock: file })
     }
 
@@ -114,8 +104,7 @@ impl Store {
         Ok(leased)
     }
 
-    /// The staging folders that nobody holds any more. A hidden one (its maker died before it was named) counts after a
-    /// minute, which no maker needs.
+    /// The staging folders that nobody holds any more, and hidden ones, taken from their makers (see [`take_hidden`]).
     pub fn abandoned_staging(&self) -> Result<Vec<PathBuf>> {
         let dir = self.root.join("staging");
         let mut dead = Vec::new();
@@ -126,14 +115,68 @@ impl Store {
                 _ => dead.push(path),
             }
         }
-        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
-            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            if hidden && entry.metadata().is_ok_and(|meta| is_stale(&meta)) {
-                dead.push(entry.path());
-            }
-        }
+        dead.extend(take_hidden(&dir)?);
         Ok(dead)
     }
+}
+
+/// How often a maker whose folder is swept away before it has its name tries again. Once is rare.
+const TRIES: usize = 8;
+
+/// Makes the folder `path` with a file `lock` in it that is locked before the folder has its name, so that whoever finds
+/// the folder finds the lock held as long as the maker lives. Until then it is hidden, and belongs to who moves it first.
+pub(super) fn make_locked(path: &Path) -> io::Result<File> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let hidden = parent.join(format!(".{}", name.to_string_lossy()));
+    let make = || -> io::Result<File> {
+        fs::DirBuilder::new().mode(0o700).create(&hidden)?;
+        fault::point("folder.made")?;
+        let file = File::options().read(true).write(true).create_new(true).open(hidden.join("lock"))?;
+        lock::try_lock(&file, Mode::Exclusive)?;
+        fault::point("folder.locked")?;
+        fs::rename(&hidden, path)?;
+        Ok(file)
+    };
+    let mut made = make();
+    for _ in 1..TRIES {
+        if made.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) && parent.is_dir() {
+            made = make();
+        }
+    }
+    if made.is_err() {
+        let _ = fs::remove_dir_all(&hidden);
+    }
+    made
+}
+
+/// Takes the hidden folders in `dir` from their makers, which were killed before they named them, or are just at it and
+/// will make another. By a rename: a maker finds its folder either gone or untouched. Gives them under their last names.
+pub(super) fn take_hidden(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e).with_context(|| format!("listing {}", dir.display())),
+    };
+    let mut taken = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !name.starts_with('.') {
+            continue;
+        }
+        if name.ends_with(".dead") {
+            taken.push(path);
+            continue;
+        }
+        let dead = dir.join(format!("{name}.dead"));
+        match fs::rename(&path, &dead) {
+            Ok(()) => taken.push(dead),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e).with_context(|| format!("taking {} away", path.display())),
+        }
+    }
+    Ok(taken)
 }
 
 #[cfg(test)]
@@ -166,5 +209,36 @@ mod tests {
         let left = staging.path().to_path_buf();
         drop(staging);
         assert!(left.exists() && store.leased_layers().unwrap().is_empty());
+    }
+
+    #[test]
+    fn makers_and_sweepers_at_once_do_not_disturb_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            let sweeper = scope.spawn(|| {
+                for _ in 0..200 {
+                    for path in store.abandoned_staging().unwrap() {
+                        let _ = fs::remove_dir_all(path);
+                    }
+                }
+            });
+            let makers: Vec<_> = (0..3)
+                .map(|_| {
+                    scope.spawn(|| {
+                        for _ in 0..200 {
+                            let staging = store.staging().unwrap();
+                            assert!(staging.path().join("lock").exists(), "a held folder was taken away");
+                            // Taken by the sweeper as soon as its lock file is gone, at the latest.
+                            let _ = fs::remove_dir_all(staging.path());
+                        }
+                    })
+                })
+                .collect();
+            sweeper.join().unwrap();
+            makers.into_iter().for_each(|maker| maker.join().unwrap());
+        });
+        store.abandoned_staging().unwrap().iter().for_each(|path| fs::remove_dir_all(path).unwrap());
+        assert_eq!(fs::read_dir(dir.path().join("staging")).unwrap().count(), 0);
     }
 }

@@ -2,13 +2,12 @@
 //!
 //! Dead staging folders and half made containers are another matter (`staging`, `leftover`): those have locks.
 
-use super::leftover::is_stale;
 use super::{Store, record};
 use crate::error::Result;
 use crate::image::digest::Digest;
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// How long the inputs of a step's last run are kept for the explanation of a miss.
@@ -23,12 +22,10 @@ impl Store {
             // It gets its record before its place, and loses it first of all.
             if matches!(self.layer(&id), Ok(None)) {
                 rubbish.push(self.layer_dir(&id));
-            } else {
-                drop_temporary(&self.layer_dir(&id));
             }
         }
-        for dir in ["", "blobs/sha256", "images", "images/names", "layers/by-diff", "cache", "cache/steps"] {
-            drop_temporary(&self.root().join(dir));
+        for path in self.abandoned_records()? {
+            let _ = fs::remove_file(path);
         }
         self.sweep_index()?;
         self.sweep_names()?;
@@ -103,16 +100,5 @@ impl Store {
             }
         }
         Ok(())
-    }
-}
-
-/// Removes records that were being written when their writer was killed.
-fn drop_temporary(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.as_encoded_bytes();
-        if name.starts_with(b".") && name.ends_with(b".tmp") && entry.metadata().is_ok_and(|meta| is_stale(&meta)) {
-            let _ = fs::remove_file(entry.path());
-        }
     }
 }

@@ -5,6 +5,7 @@
 use super::container::{ContainerRecord, check_name};
 use super::{Store, random_hex, record};
 use crate::error::{Kind, Result, fail, fail_with};
+use crate::sys::fault;
 use anyhow::Context;
 use std::fs;
 use std::io;
@@ -38,6 +39,7 @@ impl Store {
         if dir.is_dir() {
             return Ok(());
         }
+        fault::point("volume.make")?;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod bpf;
+pub mod fault;
 pub mod lock;
 pub mod mount;
 pub mod net;

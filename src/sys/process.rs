@@ -238,6 +238,51 @@ pub fn signal_descriptor() -> io::Result<OwnedFd> {
     }
 }
 
+/// The signals by which a person ends a command, held back and read from a descriptor until this is dropped. One that is
+/// still pending then does what it always does: it ends this process.
+#[derive(Debug)]
+pub struct Interrupts {
+    fd: OwnedFd,
+    before: libc::sigset_t,
+}
+
+impl Interrupts {
+    /// Holds them back in this process. Children cloned meanwhile inherit that and need another way to be ended.
+    pub fn hold() -> io::Result<Interrupts> {
+        // SAFETY: both sets are plain integers for which zero bytes are valid; `set` is initialised by sigemptyset before
+        // it is read, `before` is written by sigprocmask. The descriptor that signalfd returns belongs to nobody else.
+        unsafe {
+            let (mut set, mut before): (libc::sigset_t, libc::sigset_t) = (std::mem::zeroed(), std::mem::zeroed());
+            libc::sigemptyset(&mut set);
+            for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+                libc::sigaddset(&mut set, number);
+            }
+            let fd = check(libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) as libc::c_long)?;
+            let fd = OwnedFd::from_raw_fd(fd as i32);
+            check(libc::sigprocmask(libc::SIG_BLOCK, &set, &mut before) as libc::c_long)?;
+            Ok(Interrupts { fd, before })
+        }
+    }
+
+    /// The signal that came, if one did.
+    pub fn came(&self) -> Option<i32> {
+        next_signal(&self.fd)
+    }
+}
+
+impl AsFd for Interrupts {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        // SAFETY: `before` was filled by sigprocmask; the call only reads it.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.before, std::ptr::null_mut()) };
+    }
+}
+
 /// Reads the next pending signal from a [`signal_descriptor`].
 pub fn next_signal(fd: impl AsFd) -> Option<i32> {
     let mut info = [0u8; std::mem::size_of::<libc::signalfd_siginfo>()];

@@ -317,10 +317,13 @@ impl<T> Crossing<T> {
 }
 
 /// Runs `work` in a worker and gives its result: for anything that touches files owned by sub-ids.
+///
+/// SIGINT and its like end the worker at once, and this with [`Kind::Exit`]: the caller clears away what was half made.
 pub fn run<T: Serialize + DeserializeOwned>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let map = IdMap::of_caller()?;
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).context("making a pipe")?;
     let mut input = File::from(read);
+    let interrupts = process::Interrupts::hold().context("holding signals back")?;
     let child = spawn(&map, |gate| {
         if !gate.wait() {
             return 1;
@@ -331,6 +334,14 @@ pub fn run<T: Serialize + DeserializeOwned>(work: impl FnOnce() -> Result<T>) ->
         let packed = serde_json::to_vec(&Crossing::pack(work())).unwrap_or_default();
         File::from(write).write_all(&packed).map_or(1, |()| 0)
     })?;
+    let fds = [(Some(input.as_fd()), libc::POLLIN), (Some(interrupts.as_fd()), libc::POLLIN)];
+    if process::poll(&fds, -1).context("waiting for the worker")?[0] == 0
+        && let Some(number) = interrupts.came()
+    {
+        let _ = process::signal(&child.pidfd, libc::SIGKILL);
+        let _ = process::wait(&child);
+        return Err(fail(Kind::Exit(128 + number), "interrupted"));
+    }
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes).context("reading the worker's answer")?;
     let code = process::wait(&child).context("waiting for the worker")?;
@@ -352,6 +363,7 @@ pub fn remove_trees(paths: &[std::path::PathBuf]) -> Result<()> {
 pub fn remove_trees_here(paths: &[std::path::PathBuf]) -> Result<()> {
     for path in paths {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+        super::fault::point("tree.remove").with_context(|| format!("removing {}", path.display()))?;
         match super::path::Root::open(parent).and_then(|dir| super::path::remove_tree(dir.as_fd(), name)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 return Err(e).with_context(|| format!("removing {}", path.display()));

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -62,6 +62,12 @@ impl Dhow {
     /// Removes an environment variable of the sandbox.
     pub fn without_env(mut self, key: &str) -> Dhow {
         self.command.env_remove(key);
+        self
+    }
+
+    /// Runs it in a process group of its own, which a test can then kill as a whole.
+    pub fn own_group(mut self) -> Dhow {
+        self.command.process_group(0);
         self
     }
 

@@ -64,6 +64,11 @@ pub fn private_network() -> bool {
     tun.is_ok()
 }
 
+/// Ends every process of a sandbox at once, as the end of power does.
+pub fn kill_all(sb: &Sandbox) {
+    process::kill(&sb.processes());
+}
+
 fn find_program(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     env::split_paths(&path)

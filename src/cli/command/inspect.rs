@@ -325,7 +325,8 @@ mod tests {
     #[test]
     fn a_state_has_times_even_before_they_happen() {
         assert_eq!(state(&Status::Created, None)["StartedAt"], NEVER);
-        let running = StateRecord { pid: 7, start_time: 0, started: "2026-01-01T00:00:00Z".into() };
+        let running =
+            StateRecord { pid: 7, start_time: 0, boot: String::new(), started: "2026-01-01T00:00:00Z".into() };
         assert_eq!(state(&Status::Running(running), None)["Pid"], 7);
         let ended = ExitRecord { code: 137, finished: "2026-01-01T00:00:01Z".into(), error: "gone".into() };
         let value = state(&Status::Exited(ended), None);

@@ -6,7 +6,7 @@ use crate::cli::format::{List, Row, Wanted};
 use crate::cli::{output, time};
 use crate::error::{Kind, Result, fail};
 use crate::store::Store;
-use crate::store::container::Status;
+use crate::store::container::{Status, short};
 use crate::store::listing::ContainerLine;
 use clap::Args;
 use jiff::Timestamp;
@@ -240,7 +240,11 @@ impl Ps {
         let last = if self.latest { Some(1) } else { self.last.filter(|n| *n > 0) };
         let all = self.all || last.is_some() || filters.filters.has("status") || filters.filters.has("exited");
         let mut chosen = Vec::new();
-        for (record, status) in store.container_lines()? {
+        let lines = store.container_lines()?;
+        for id in store.damaged_containers(&lines)?.iter().map(|id| short(id)) {
+            output::warn(&format!("the record of container {id} is damaged; `dhow rm -f {id}` removes the container"));
+        }
+        for (record, status) in lines {
             let listed = Listed { record, status };
             if (all || matches!(listed.status, Status::Running(_))) && filters.has(&listed) {
                 chosen.push(listed);
@@ -321,7 +325,7 @@ mod tests {
         };
         let held = store.create_container(&record.id, name).unwrap();
         store.put_container(&record).unwrap();
-        let state = StateRecord { pid: 7, start_time: 1, started: record.created.clone() };
+        let state = StateRecord { pid: 7, start_time: 1, boot: String::new(), started: record.created.clone() };
         store.put_state(&record.id, &state).unwrap();
         if name != "live" {
             store

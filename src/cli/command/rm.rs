@@ -38,15 +38,21 @@ impl Verb for Rm {
         let targets = if self.all {
             // What killed commands have left is not listed, but it is asked for, too.
             crate::run::control::sweep(&store)?;
-            store.containers()?.into_iter().map(|c| c.id).collect()
+            let (whole, damaged) = store.containers_and_damaged()?;
+            whole.into_iter().map(|c| c.id).chain(damaged).collect()
         } else {
             self.containers
         };
         // With --all another command may remove one of them first: that is what was asked for.
         let lenient = self.force || self.ignore || self.all;
         problem::each(&targets, problem::removal_code, |name| {
-            let removed =
-                store.find_container(name).and_then(|c| crate::run::control::remove(&store, &c, self.force, self.time));
+            let removed = match store.find_container(name) {
+                Ok(found) => crate::run::control::remove(&store, &found, self.force, self.time),
+                Err(error) => match store.damaged_container(name)? {
+                    Some(id) => crate::run::control::remove_damaged(&store, &id, self.force),
+                    None => Err(error),
+                },
+            };
             match removed {
                 Err(e) if lenient && kind_of(&e) == Some(Kind::NotFound) => Ok(None),
                 Err(e) => Err(e),

@@ -7,6 +7,7 @@ use crate::error::{Kind, Result, fail, fail_with};
 use crate::store::Store;
 use crate::store::archive::{self, Format, Output};
 use crate::store::image::ImageRecord;
+use crate::sys::fault;
 use anyhow::Context;
 use clap::Args;
 use std::fs::{self, File};
@@ -109,6 +110,7 @@ pub fn to_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) ->
         let mut out = BufWriter::with_capacity(1 << 20, file);
         write(&mut out)?;
         out.flush()?;
+        fault::point("save.rename")?;
         Ok(fs::rename(&part, path)?)
     });
     if done.is_err() {

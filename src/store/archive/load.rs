@@ -10,6 +10,7 @@ use crate::image::config::ImageConfig;
 use crate::image::digest::Digest;
 use crate::image::manifest::MAX_MANIFEST;
 use crate::progress::{Event, Reporter};
+use crate::sys::fault;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -32,6 +33,7 @@ pub fn load(store: &Store, input: Input, reporter: &dyn Reporter) -> Result<Vec<
 }
 
 fn load_here(store: &Store, input: Input, staging: &Staging) -> Result<Loaded> {
+    fault::point("load.unpack")?;
     let mut layers = Layers::new(store, staging);
     let source = Source::open(input, &mut layers)?;
     let found = list(&source)?;

@@ -32,7 +32,9 @@ use crate::error::{Kind, Result, fail};
 use crate::image::digest::Digest;
 use crate::image::manifest::Descriptor;
 use crate::image::reference::Reference;
+use crate::sys::process::Interrupts;
 use crate::sys::userns;
+use anyhow::Context;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs;
 
@@ -94,6 +96,8 @@ fn layer_of(entry: &Descriptor, member: String) -> Result<LayerFile> {
 /// Does `work` in a worker, with a staging folder that is gone afterwards whatever happens. What killed commands left
 /// goes first.
 fn in_worker<T: Serialize + DeserializeOwned>(store: &Store, work: impl FnOnce(&Staging) -> Result<T>) -> Result<T> {
+    // From before there is anything to clear away until it is gone; the worker's caller is told of a signal.
+    let _held = Interrupts::hold().context("holding signals back")?;
     let staging = store.staging()?;
     let path = staging.path().to_path_buf();
     let result = userns::run(|| {

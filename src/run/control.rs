@@ -128,6 +128,8 @@ fn collect(store: &Store) -> Result<Leftovers> {
         locks.extend(store.lock_ended(id, false)?);
         await_first_process(store, id)?;
         store.forget_container(id)?;
+        // Without a record nobody knows the name; the lock is ours now, so this is the moment to say that it is free.
+        store.release_names_of(id)?;
         paths.extend(store.container_rubbish(id));
     }
     if !dead.is_empty() {

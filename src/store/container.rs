@@ -255,6 +255,16 @@ impl Store {
         Ok(())
     }
 
+    /// Gives back whatever names lead to a container.
+    pub fn release_names_of(&self, id: &str) -> Result<()> {
+        for name in record::names(&self.containers_dir().join("by-name"))? {
+            if self.name_owner(&name).as_deref() == Some(id) {
+                self.release_name(&name, id);
+            }
+        }
+        Ok(())
+    }
+
     /// Gives a name back.
     pub fn release_name(&self, name: &str, id: &str) {
         let _alone = self.lock_names();

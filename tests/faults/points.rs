@@ -62,7 +62,7 @@ fn in_sources(dir: &Path, found: &mut BTreeSet<String>) {
         if path.is_dir() {
             in_sources(&path, found);
         } else {
-            let text = fs::read_to_string(&path).unwrap();
+            let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
             let calls = text.split("fault::point(\"").skip(1);
             found.extend(calls.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
         }

@@ -30,7 +30,12 @@ impl Context {
     /// `<dockerfile>.containerignore` (beside the Dockerfile), `.containerignore` and `.dockerignore` (in the folder);
     /// they are never merged. The index of the folder is kept in `<cache_dir>/context`.
     pub fn open(path: &Path, dockerfile: &Path, cache_dir: &Path) -> Result<Context> {
-        Context::open_with(path, cache_dir, |root| find_ignore(root, dockerfile))
+        Context::open_with(path, cache_dir, |root| find_ignore(root, Some(dockerfile)))
+    }
+
+    /// Opens the folder `path`, which belongs to no Dockerfile: only an ignore file in it counts.
+    pub fn open_named(path: &Path, cache_dir: &Path) -> Result<Context> {
+        Context::open_with(path, cache_dir, |root| find_ignore(root, None))
     }
 
     /// Opens the folder `path` with the ignore file that the person named.
@@ -47,7 +52,7 @@ impl Context {
     pub fn ignore_of(path: &Path, dockerfile: &Path) -> Result<Ignore> {
         let root = Root::open(path)
             .map_err(|e| fail(Kind::User, format!("build context {}: {}", path.display(), plain(&e))))?;
-        find_ignore(&root, dockerfile)
+        find_ignore(&root, Some(dockerfile))
     }
 
     fn open_with(path: &Path, cache_dir: &Path, ignore: impl FnOnce(&Root) -> Result<Ignore>) -> Result<Context> {
@@ -88,8 +93,9 @@ impl Context {
     }
 }
 
-fn find_ignore(root: &Root, dockerfile: &Path) -> Result<Ignore> {
-    for suffix in [".dockerignore", ".containerignore"] {
+fn find_ignore(root: &Root, dockerfile: Option<&Path>) -> Result<Ignore> {
+    let suffixes = [".dockerignore", ".containerignore"];
+    for (dockerfile, suffix) in dockerfile.iter().flat_map(|dockerfile| suffixes.map(|suffix| (dockerfile, suffix))) {
         let mut beside = OsString::from(dockerfile);
         beside.push(suffix);
         let beside = PathBuf::from(beside);

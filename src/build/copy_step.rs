@@ -9,6 +9,7 @@ use super::execute::{Executor, StageLayer, TreeInputs};
 use super::glob;
 use super::instruction::{Step, copy::Copy};
 use super::key::{self, Inputs};
+use super::named::Named;
 use super::owner;
 use super::walk::{Walk, located, missing_base};
 use crate::error::Result;
@@ -16,7 +17,8 @@ use crate::progress::Reporter;
 use crate::store::image::ImageRecord;
 use crate::sys::path::Root;
 use anyhow::Context as _;
-use std::path::PathBuf;
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
 
 impl Walk<'_> {
     pub(super) fn copy_step(
@@ -33,7 +35,11 @@ impl Walk<'_> {
         let definition = definition(copy, &created_by, &workdir)?;
         let definition = self.identify(&remotes, definition, executor.as_deref()).map_err(|e| located(step, e))?;
         // A stage's tree is known by its layers: when they are the same as last time, nothing has to be read.
-        let layers = copy.from.as_deref().map(|from| self.layers_of(index, step, from)).transpose()?;
+        let named = copy.from.as_deref().and_then(|from| self.options.contexts.folder(from));
+        let layers = match &copy.from {
+            Some(from) if named.is_none() => Some(self.layers_of(index, step, from)?),
+            _ => None,
+        };
         let also = layers.map(|layers| TreeInputs {
             definition: definition.clone(),
             trees: vec![("the files".to_string(), layers)],
@@ -53,7 +59,7 @@ impl Walk<'_> {
             _ => None,
         };
         if tree.is_none() && !sources.is_empty() {
-            self.open_context()?;
+            self.open_context(named)?;
         }
         let request = Request {
             sources: &sources,
@@ -68,7 +74,7 @@ impl Walk<'_> {
             mount: false,
         };
         // A context that an earlier step opened is none of a step without local sources.
-        let from = self.files(&tree).filter(|_| !sources.is_empty());
+        let from = self.files(&tree, named).filter(|_| !sources.is_empty());
         let (selected, digest) = match &from {
             Some(from) => {
                 let selected = files::select(from, &request).map_err(|e| located(step, e))?;
@@ -95,7 +101,7 @@ impl Walk<'_> {
         let accounts = base.as_ref().unwrap_or(&dest);
         let owner = copy.chown.as_deref().map(|spec| owner::resolve_chown(spec, accounts)).transpose();
         let request = Request { owner: owner.map_err(|e| located(step, e))?, ..request };
-        if let Some(from) = &self.files(&tree).filter(|_| !sources.is_empty()) {
+        if let Some(from) = &self.files(&tree, named).filter(|_| !sources.is_empty()) {
             files::place(from, &selected, &request, &dest, reporter).map_err(|e| located(step, e))?;
         }
         let remotes = self.pinned(&remotes)?;
@@ -110,16 +116,28 @@ impl Walk<'_> {
     }
 
     /// Where files come from: the tree, else the context if it was opened.
-    fn files<'s>(&'s self, tree: &'s Option<Root>) -> Option<Source<'s>> {
-        tree.as_ref().map(Source::Tree).or_else(|| self.context.get().map(Source::Context))
+    fn files<'s>(&'s self, tree: &'s Option<Root>, named: Option<&Path>) -> Option<Source<'s>> {
+        tree.as_ref().map(Source::Tree).or_else(|| self.context(named).get().map(Source::Context))
     }
 
-    pub(super) fn open_context(&self) -> Result<&Context> {
-        if self.context.get().is_none() {
-            let opened = Context::open(&self.options.context, self.context_file, &self.store.context_cache())?;
-            let _ = self.context.set(opened);
+    /// The build's context, or the one of the folder that `--build-context` names.
+    fn context(&self, named: Option<&Path>) -> &OnceCell<Context> {
+        named.and_then(|folder| self.named.get(folder)).unwrap_or(&self.context)
+    }
+
+    /// Opens a context when the first step needs it.
+    pub(super) fn open_context(&self, named: Option<&Path>) -> Result<&Context> {
+        let cell = self.context(named);
+        if cell.get().is_none() {
+            let cache = self.store.context_cache();
+            let opened = match (named, &self.options.ignore_file) {
+                (Some(folder), _) => Context::open_named(folder, &cache)?,
+                (None, Some(ignore)) => Context::open_with_ignore_file(&self.options.context, ignore, &cache)?,
+                (None, None) => Context::open(&self.options.context, self.context_file, &cache)?,
+            };
+            let _ = cell.set(opened);
         }
-        self.context.get().context("the context is open")
+        cell.get().context("the context is open")
     }
 
     /// The layers of the stage or image that a step names.
@@ -129,6 +147,10 @@ impl Walk<'_> {
             let work = work.ok_or_else(|| step.error(format!("the stage {from} is not part of this build")))?;
             return Ok(work.layers.clone());
         }
+        let from = match self.options.contexts.get(from) {
+            Some(Named::Image(image)) => image,
+            _ => from,
+        };
         let image: ImageRecord = self.store.find_image(from).map_err(|e| missing_base(e, |m| step.error(m), from))?;
         Ok(image.layers.into_iter().map(StageLayer::Published).collect())
     }

@@ -25,7 +25,7 @@ fn dump(text: &[u8]) -> String {
                 other => writeln!(out, "  {other:?}"),
             };
         }
-        stage::plan(&df)?;
+        stage::plan(&df, Default::default())?;
         Ok(out)
     });
     described.unwrap_or_else(|e| format!("{e}\n"))

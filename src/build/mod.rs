@@ -24,6 +24,8 @@ pub mod instruction;
 mod key;
 pub mod listing;
 mod mounts;
+pub mod named;
+pub mod obtain;
 pub mod owner;
 pub mod parse;
 mod pattern;
@@ -71,6 +73,12 @@ const ATTEMPTS: usize = 4;
 pub struct Options {
     /// The context folder.
     pub context: PathBuf,
+    /// The context folder is this build's alone: nothing is to be learnt about it for later.
+    pub temporary: bool,
+    /// The ignore file, in place of the context's.
+    pub ignore_file: Option<PathBuf>,
+    /// `--build-context`.
+    pub contexts: named::Contexts,
     /// The Dockerfile; none means the context's.
     pub file: Option<PathBuf>,
     /// The Dockerfile's text, where it was read from standard input.
@@ -139,7 +147,7 @@ fn prepare(options: &Options) -> Result<Prepared> {
     let (path, bytes) = dockerfile(&options)?;
     let shown = path.file_name().map_or_else(|| "Dockerfile".into(), |n| n.to_string_lossy().into_owned());
     let file = parse::parse(&shown, &bytes)?;
-    let plan = stage::plan(&file)?;
+    let plan = stage::plan(&file, options.contexts.clone())?;
     let target = plan.target(options.target.as_deref())?;
     let globals = plan.globals(target, &options.args, &args::Platform::host())?;
     Ok(Prepared { options, path, file, plan, target, globals })

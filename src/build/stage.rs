@@ -5,6 +5,7 @@
 use super::args::{Globals, Platform, is_proxy};
 use super::expand;
 use super::instruction::{Instruction, Step, arg::Arg, from::From, parse_step};
+use super::named::{Contexts, Named};
 use super::parse::{Dockerfile, Source, Span};
 use super::words;
 use crate::error::{Kind, Result, fail_with};
@@ -37,6 +38,8 @@ pub struct Plan {
     pub global_args: Vec<(Span, Arg)>,
     /// The stages, in order; at least one.
     pub stages: Vec<Stage>,
+    /// Names that stand for something else.
+    pub contexts: Contexts,
     escape: char,
 }
 
@@ -51,9 +54,11 @@ pub enum Base {
     Image(String),
 }
 
-/// Types every line and arranges the stages. Every line must be right, also in stages that nothing needs.
-pub fn plan(df: &Dockerfile) -> Result<Plan> {
-    let mut plan = Plan { source: df.source.clone(), global_args: Vec::new(), stages: Vec::new(), escape: df.escape };
+/// Types every line and arranges the stages. Every line must be right, also in stages that nothing needs. Names of
+/// `contexts` are no stages' names.
+pub fn plan(df: &Dockerfile, contexts: Contexts) -> Result<Plan> {
+    let mut plan =
+        Plan { source: df.source.clone(), global_args: Vec::new(), stages: Vec::new(), contexts, escape: df.escape };
     for line in &df.lines {
         let step = parse_step(line, df)?;
         match (step.instruction, plan.stages.last_mut()) {
@@ -157,6 +162,14 @@ impl Plan {
             let message = "base image is empty: FROM sees only ARGs that stand before the first FROM";
             return Err(error(format!("FROM {}: {message}", stage.base)));
         }
+        let base = match self.contexts.get(&base) {
+            None => base,
+            Some(Named::Image(image)) => return Ok(Base::Image(image.clone())),
+            Some(Named::Stage(stage)) => stage.clone(),
+            Some(Named::Folder { .. }) => {
+                return Err(error(format!("FROM {base}: a folder given by --build-context can only be copied from")));
+            }
+        };
         Ok(match self.stage_by_name(&base, stage.index) {
             Some(earlier) => Base::Stage(earlier),
             None if base == "scratch" => Base::Scratch,
@@ -212,6 +225,11 @@ impl Plan {
 
     /// The stage that the word `from` of a step of stage `index` means; nothing if it is an image or a context.
     pub fn source(&self, from: &str, step: &Step, index: usize) -> Result<Option<usize>> {
+        let from = match self.contexts.get(from) {
+            None => from,
+            Some(Named::Stage(stage)) => stage,
+            Some(_) => return Ok(None),
+        };
         if let Some(found) = self.stage_by_name(from, index) {
             return Ok(Some(found));
         }

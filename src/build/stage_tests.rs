@@ -4,7 +4,7 @@ use super::*;
 use crate::build::parse::parse;
 
 fn planned(text: &str) -> Result<Plan> {
-    plan(&parse("D", text.as_bytes()).unwrap())
+    plan(&parse("D", text.as_bytes()).unwrap(), Contexts::default())
 }
 
 fn failure(text: &str) -> String {

@@ -21,7 +21,7 @@ use crate::store::layer::LayerRef;
 use anyhow::Context as _;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A stage as far as it has come.
@@ -77,6 +77,8 @@ pub struct Walk<'a> {
     globals: Arc<Globals>,
     pub(super) context_file: &'a Path,
     pub(super) context: OnceCell<Context>,
+    /// The contexts with a name, by their folder.
+    pub(super) named: BTreeMap<PathBuf, OnceCell<Context>>,
     /// What remote sources were when this build asked for the first time: it does not ask again.
     pub(super) remotes: BTreeMap<String, String>,
     /// Stages to do, in order; the first is the current one.
@@ -107,6 +109,7 @@ impl<'a> Walk<'a> {
             globals: Arc::new(globals),
             context_file,
             context: OnceCell::new(),
+            named: options.contexts.folders().map(|folder| (folder.to_path_buf(), OnceCell::new())).collect(),
             remotes: BTreeMap::new(),
             todo: needed.into(),
             stages: BTreeMap::new(),
@@ -164,7 +167,13 @@ impl<'a> Walk<'a> {
 
     /// Keeps what was learnt about the context's files.
     pub fn save_index(&self) {
-        if let Some(context) = self.context.get() {
+        let main = self.context.get().filter(|_| !self.options.temporary);
+        let named = self
+            .named
+            .values()
+            .filter_map(OnceCell::get)
+            .filter(|context| !context.path().starts_with(self.store.root()));
+        for context in main.into_iter().chain(named) {
             // An index that cannot be written only makes the next build slower.
             let _ = context.save_index();
         }
@@ -348,8 +357,11 @@ impl<'a> Walk<'a> {
 
     /// The place of a step, by which its last inputs are found again.
     fn slot(&self, index: usize, step: &Step) -> String {
-        let file = self.context_file.to_string_lossy();
-        let context = self.options.context.to_string_lossy();
+        // A folder of our own has another name each time; its builds are told apart by their Dockerfile's alone.
+        let own = self.options.temporary;
+        let file = if own { self.context_file.file_name().unwrap_or_default() } else { self.context_file.as_os_str() };
+        let (file, context) = (file.to_string_lossy(), self.options.context.to_string_lossy());
+        let context = if own { "-".into() } else { context };
         let left = self.stages[&index].steps.len();
         let place = format!("{context} {file} {index} {left} {}", step.instruction_word());
         Inputs::default().with("place", place).key("")[..24].to_string()

@@ -1,10 +1,11 @@
 //! `dhow build` on real Dockerfiles: what the language means (`language`), what happens to files (`files`, and rule by
-//! rule `rules_copy`), where they come from (`remote`), what steps are given besides
-//! (`mounts`), what is cached and why not (`cache`), what is likely a mistake
+//! rule `rules_copy`), where they come from (`contexts`, `remote`), what steps are given besides (`mounts`), what is
+//! cached and why not (`cache`), what is likely a mistake
 //! (`checks`), and how builds fail and end (`failures`).
 
 mod cache;
 mod checks;
+mod contexts;
 mod failures;
 mod files;
 mod language;

@@ -16,7 +16,7 @@ use crate::support::{Sandbox, lacks};
 type Files = Mutex<BTreeMap<String, Vec<u8>>>;
 
 /// A server that answers by path, and remembers what it was asked.
-struct Server {
+pub(super) struct Server {
     address: String,
     requests: Arc<Mutex<Vec<String>>>,
     files: Arc<Files>,
@@ -24,7 +24,7 @@ struct Server {
 
 impl Server {
     /// Serves nothing yet. The thread ends with the test program.
-    fn new() -> Server {
+    pub(super) fn new() -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let server = Server { address, requests: Arc::default(), files: Arc::default() };
@@ -38,12 +38,12 @@ impl Server {
         server
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// Serves these bytes at `path`; a text that begins with a slash or `http` is a redirect.
-    fn put(&self, path: &str, bytes: impl Into<Vec<u8>>) {
+    pub(super) fn put(&self, path: &str, bytes: impl Into<Vec<u8>>) {
         self.files.lock().unwrap().insert(path.to_string(), bytes.into());
     }
 
@@ -173,9 +173,9 @@ fn redirects_are_few_stay_on_http_and_get_no_credentials() {
 }
 
 /// A repository with a branch, an annotated tag and a folder, served by `git daemon`; gives its URL and commits.
-struct Repository {
+pub(super) struct Repository {
     daemon: Child,
-    url: String,
+    pub(super) url: String,
     first: String,
     second: String,
 }
@@ -188,7 +188,7 @@ impl Drop for Repository {
 }
 
 impl Repository {
-    fn new(sb: &Sandbox) -> Repository {
+    pub(super) fn new(sb: &Sandbox) -> Repository {
         let git = |words: &[&str]| {
             let set = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main"];
             sb.program("git", set).args(words).cwd("served/r.git").ok().text().to_string()

@@ -283,7 +283,9 @@ fn passwd(bytes: &[u8]) {
 fn dockerfile(bytes: &[u8]) {
     let _ = change::apply(&mut base_config(), &[String::from_utf8_lossy(bytes).into_owned()]);
     let _ = instruction::parse_trigger("image", &String::from_utf8_lossy(bytes));
-    let Ok(plan) = parse::parse("Dockerfile", bytes).and_then(|file| stage::plan(&file)) else { return };
+    let Ok(plan) = parse::parse("Dockerfile", bytes).and_then(|file| stage::plan(&file, Default::default())) else {
+        return;
+    };
     let target = plan.target(None).expect("a plan has a stage");
     let _ = plan.undeclared(&[("x".to_string(), "y".to_string())].into());
     let Ok(globals) = plan.globals(target, &Default::default(), &Platform::host()) else { return };

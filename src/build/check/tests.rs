@@ -7,7 +7,7 @@ use crate::build::stage::plan;
 
 fn report(text: &str, args: &[(&str, &str)]) -> Result<Report> {
     let df = parse("Dockerfile", text.as_bytes())?;
-    let plan = plan(&df)?;
+    let plan = plan(&df, Default::default())?;
     let args = args.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     let target = plan.stages.len() - 1;
     let globals = plan.globals(target, &args, &Platform::parse("linux/amd64").unwrap())?;

@@ -148,7 +148,7 @@ impl Checker<'_, '_> {
     }
 
     fn ignored(&mut self, line: &Line, copy: &Copy) {
-        for source in &copy.sources {
+        for source in copy.sources.iter().filter(|s| !crate::build::remote::is_remote(s)) {
             let path = clean(Path::new(source));
             if path.as_os_str().is_empty() || has_wildcard(path.as_os_str().as_bytes()) {
                 continue;

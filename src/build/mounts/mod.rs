@@ -38,8 +38,10 @@ pub(super) struct Wanted {
     /// Absolute; nothing where there is only a variable.
     target: Option<PathBuf>,
     kind: Kind,
-    /// Where `from=` leads.
+    /// Where `from=` leads, if that is a stage or an image.
     layers: Option<Vec<StageLayer>>,
+    /// Where `from=` leads, if that is a folder given by `--build-context`.
+    folder: Option<PathBuf>,
     /// The files of a bind, once they have been looked at.
     found: Option<Found>,
 }
@@ -116,16 +118,22 @@ impl Walk<'_> {
             if target.as_deref() == Some(Path::new("/")) {
                 return Err(step.error("a mount's target cannot be the root folder"));
             }
-            let layers = mount.from().map(|from| self.layers_of(index, step, from)).transpose()?;
-            all.push(Wanted { target, kind: what.kind.clone(), layers, found: None });
+            let folder = mount.from().and_then(|from| self.options.contexts.folder(from)).map(Path::to_path_buf);
+            if folder.is_some() && matches!(what.kind, Kind::Cache { .. }) {
+                return Err(step.error("a cache mount cannot begin with a folder given by --build-context"));
+            }
+            let layers = match mount.from() {
+                Some(from) if folder.is_none() => Some(self.layers_of(index, step, from)?),
+                _ => None,
+            };
+            all.push(Wanted { target, kind: what.kind.clone(), layers, folder, found: None });
         }
         // A mount inside another one comes after it, in whatever order they were written.
         all.sort_by(|a, b| a.target.cmp(&b.target));
         for wanted in &mut all {
             inputs = inputs.with(&format!("the mount {}", wanted.shown()), wanted.definition()?);
             if let (Kind::Bind { origin, .. }, None) = (&wanted.kind, &wanted.layers) {
-                self.open_context()?;
-                let context = self.context.get().context("the context is open")?;
+                let context = self.open_context(wanted.folder.as_deref())?;
                 let found = look(&Source::Context(context), origin).map_err(|e| located(step, e))?;
                 inputs = inputs.with(&wanted.files(), found.digest.clone());
                 wanted.found = Some(found);
@@ -166,7 +174,7 @@ impl Walk<'_> {
                 Kind::Bind { origin, writable } => match (&wanted.layers, &wanted.found) {
                     (Some(layers), _) => Some(bind::of_layers(layers, origin, *writable, executor)?),
                     (None, Some(found)) => {
-                        let context = self.context.get().context("the context is open")?;
+                        let context = self.open_context(wanted.folder.as_deref())?;
                         Some(bind::of_context(context, origin, found, *writable, executor)?)
                     }
                     (None, None) => None,

@@ -3,6 +3,8 @@
 use super::Verb;
 use super::context::{BuilderContext, find_dockerfile};
 use crate::build::Options;
+use crate::build::named::{Contexts, Named, Value};
+use crate::build::obtain::{self, Obtained};
 use crate::cli::checks::{self, Call};
 use crate::cli::flags::network::NetworkFlags;
 use crate::cli::flags::step::StepFlags;
@@ -13,15 +15,11 @@ use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::reference::Reference;
 use crate::store::Store;
 use crate::store::image::ImageRecord;
-use crate::store::staging::Staging;
 use anyhow::Context;
 use clap::Args;
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-
-/// No Dockerfile comes near this size.
-const MAX_DOCKERFILE: u64 = 16 << 20;
 
 /// Arguments of `build`.
 #[derive(Debug, Args)]
@@ -35,6 +33,12 @@ pub struct Build {
     /// Value of an ARG; without a value it is taken from the environment
     #[arg(long, value_name = "NAME[=VALUE]")]
     build_arg: Vec<String>,
+    /// Another place to copy from: name=folder, name=URL, name=docker-image://image
+    #[arg(long, value_name = "NAME=VALUE")]
+    build_context: Vec<String>,
+    /// The file that says what is left out of the context
+    #[arg(long, value_name = "FILE")]
+    ignorefile: Option<PathBuf>,
     /// Stage to build, by name or number
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
@@ -87,7 +91,8 @@ pub struct Build {
     /// Accepted and without effect: an image has one form here; `save --format` chooses another
     #[arg(long, value_name = "oci|docker")]
     format: Option<String>,
-    /// The folder that COPY and ADD read from, or - for a Dockerfile on standard input
+    /// The folder that COPY and ADD read from, a URL of a git repository, an archive or a Dockerfile, or - for an archive
+    /// or a Dockerfile on standard input
     #[arg(value_name = "CONTEXT", default_value = ".")]
     context: String,
     /// The folder to list, with `context` as the word before it
@@ -105,25 +110,14 @@ impl Build {
         {
             return Err(fail(Kind::User, format!("--format {format:?}: write oci or docker")));
         }
-        if self.context == "-" && self.file.is_some() {
-            return Err(fail(
-                Kind::User,
-                "with - as the context the Dockerfile comes from standard input: leave out --file",
-            ));
+        if self.context == "-" && self.file.as_deref() == Some("-") {
+            return Err(fail(Kind::User, "standard input cannot be both the context and the Dockerfile"));
         }
         if self.shell_on_fail && !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
             return Err(fail_with(
                 Kind::User,
                 "--shell-on-fail needs a terminal: standard input and output are to be one",
                 "Leave it out where nobody can type, in a pipe or a script.",
-            ));
-        }
-        let remote = ["http://", "https://", "git://", "git@", "ssh://"];
-        if remote.iter().any(|r| self.context.starts_with(r)) {
-            return Err(fail_with(
-                Kind::User,
-                format!("dhow cannot build from {} yet", self.context),
-                "Fetch it first, and name the folder.",
             ));
         }
         Ok(())
@@ -147,16 +141,19 @@ impl Build {
         Ok(Some(BuilderContext { file: self.file.clone(), context }))
     }
 
-    /// The options; `context` is where files come from, `text` the Dockerfile if it came by standard input.
-    fn options(&self, context: PathBuf, text: Option<Vec<u8>>) -> Result<Options> {
+    /// The options; `context` is where files come from.
+    fn options(&self, context: &mut Obtained, contexts: Contexts) -> Result<Options> {
         let file = match self.file.as_deref() {
             Some("-") | None => None,
-            Some(name) => Some(find_dockerfile(&context, name)?),
+            Some(name) => Some(find_dockerfile(&context.folder, name, context.is_temporary())?),
         };
         let mut options = Options {
-            context,
+            context: context.folder.clone(),
+            temporary: context.is_temporary(),
+            ignore_file: self.ignorefile.as_ref().map(std::path::absolute).transpose()?,
+            contexts,
             file,
-            file_text: text,
+            file_text: context.dockerfile.take(),
             tags: self.tag.iter().map(|t| Reference::for_new(t)).collect::<Result<_>>()?,
             args: build_args(&self.build_arg)?,
             target: self.target.clone(),
@@ -189,48 +186,25 @@ fn build_args(words: &[String]) -> Result<BTreeMap<String, String>> {
     Ok(all)
 }
 
-fn read_dockerfile() -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(MAX_DOCKERFILE + 1)
-        .read_to_end(&mut text)
-        .context("reading the Dockerfile from standard input")?;
-    if text.len() as u64 > MAX_DOCKERFILE {
-        return Err(fail(Kind::User, "the Dockerfile on standard input is larger than 16 MiB"));
+/// What `--build-context` names; folders of our own go when the second part does.
+fn contexts(store: &Store, words: &[String], console: &Console) -> Result<(Contexts, Vec<Obtained>)> {
+    let (mut contexts, mut obtained) = (Contexts::default(), Vec::new());
+    for word in words {
+        let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(fail(Kind::User, format!("--build-context {word:?}: expected name=value")));
+        };
+        let named = match Value::parse(value)? {
+            Value::Named(named) => named,
+            Value::Place(place) => {
+                let found = obtain::context(store, &place, std::io::empty(), console)?;
+                let path = found.folder.clone();
+                obtained.push(found);
+                Named::Folder { path }
+            }
+        };
+        contexts.insert(name, named);
     }
-    let archive = text.get(257..262) == Some(b"ustar") || text.starts_with(&[0x1f, 0x8b]);
-    if archive {
-        return Err(fail_with(
-            Kind::User,
-            "standard input holds an archive: dhow takes only a Dockerfile there, so far",
-            "Unpack it, and name the folder.",
-        ));
-    }
-    Ok(text)
-}
-
-/// Where files come from: the folder named, or an empty one of our own when only a Dockerfile is given.
-fn context(store: &Store, word: &str) -> Result<(PathBuf, Option<Staging>)> {
-    if word == "-" {
-        let staging = store.staging()?;
-        let empty = staging.path().join("context");
-        std::fs::create_dir(&empty).context("making an empty context")?;
-        return Ok((empty, Some(staging)));
-    }
-    let path = std::path::absolute(word)?;
-    match std::fs::metadata(&path) {
-        Ok(meta) if meta.is_dir() => Ok((path, None)),
-        Ok(_) => Err(fail_with(
-            Kind::User,
-            format!("the context {word} is not a folder"),
-            "Name the folder that COPY reads from; the Dockerfile is given with --file.",
-        )),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            Err(fail(Kind::User, format!("the context {word} does not exist: no such file or directory")))
-        }
-        Err(e) => Err(anyhow::Error::new(e).context(format!("the context {word}"))),
-    }
+    Ok((contexts, obtained))
 }
 
 impl Verb for Build {
@@ -243,12 +217,14 @@ impl Verb for Build {
         }
         self.check()?;
         let call = Call::parse(self.only_check, self.call.as_deref())?;
-        let text =
-            if self.context == "-" || self.file.as_deref() == Some("-") { Some(read_dockerfile()?) } else { None };
         let store = Store::open()?;
-        let (folder, staging) = context(&store, &self.context)?;
         let console = Console::new(self.quiet);
-        let built = self.options(folder, text).and_then(|options| {
+        let mut context = obtain::context(&store, &self.context, std::io::stdin().lock(), &console)?;
+        if self.file.as_deref() == Some("-") {
+            context.dockerfile = Some(obtain::dockerfile(std::io::stdin().lock(), "standard input")?);
+        }
+        let (contexts, others) = contexts(&store, &self.build_context, &console)?;
+        let built = self.options(&mut context, contexts).and_then(|options| {
             if let Call::Check { json } = call {
                 let report = crate::build::check(&store, &options, &console)?;
                 return Ok(Made::Checked(checks::print(&report, json)?));
@@ -257,10 +233,7 @@ impl Verb for Build {
             console.finish();
             Ok(Made::Image(Box::new(image?), options.tags))
         });
-        if let Some(staging) = staging {
-            // Only we wrote there; what cannot be removed now is swept by a later command.
-            let _ = std::fs::remove_dir_all(staging.path());
-        }
+        drop((context, others));
         if built.is_err() {
             console.show_kept();
         }
@@ -311,6 +284,11 @@ mod tests {
         Build::from_arg_matches(&matches).unwrap()
     }
 
+    fn folder(path: &Path) -> Obtained {
+        let store = Store::at(&path.join("store")).unwrap();
+        obtain::context(&store, path.to_str().unwrap(), std::io::empty(), &crate::progress::Silent).unwrap()
+    }
+
     #[test]
     fn flags_become_options() {
         let dir = tempfile::tempdir().unwrap();
@@ -320,7 +298,7 @@ mod tests {
              --target t --no-cache --network none --label k=v --pull --rm --load .",
         );
         build.check().unwrap();
-        let o = build.options(dir.path().into(), None).unwrap();
+        let o = build.options(&mut folder(dir.path()), Contexts::default()).unwrap();
         assert_eq!(
             o.tags.iter().map(|t| t.to_string()).collect::<Vec<_>>(),
             ["localhost/app:latest", "reg.example/x:1"]
@@ -333,11 +311,11 @@ mod tests {
 
     #[test]
     fn impossible_requests_say_so() {
-        for bad in ["--format x .", "--platform linux/s390x .", "-f x -", "https://example.com/x.git"] {
+        for bad in ["--format x .", "--platform linux/s390x .", "-f - -"] {
             assert!(parse(&format!("build {bad}")).check().is_err(), "{bad}");
         }
         let dir = tempfile::tempdir().unwrap();
-        assert!(parse("build -f nope .").options(dir.path().into(), None).is_err());
+        assert!(parse("build -f nope .").options(&mut folder(dir.path()), Contexts::default()).is_err());
     }
 
     #[test]

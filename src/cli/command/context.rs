@@ -27,7 +27,7 @@ impl Verb for BuilderContext {
 
     fn run(self) -> Result<i32> {
         let dockerfile = match self.file.as_deref().filter(|name| *name != "-") {
-            Some(name) => find_dockerfile(&self.context, name)?,
+            Some(name) => find_dockerfile(&self.context, name, false)?,
             None => crate::build::default_dockerfile(&self.context),
         };
         let mut total = Total::default();
@@ -43,10 +43,10 @@ impl Verb for BuilderContext {
     }
 }
 
-/// A `--file` is looked for from here, then in the context, as podman does.
-pub(super) fn find_dockerfile(context: &Path, name: &str) -> Result<PathBuf> {
+/// A `--file` is looked for from here, then in the context, as podman does; only there if the context came from elsewhere.
+pub(super) fn find_dockerfile(context: &Path, name: &str, only_inside: bool) -> Result<PathBuf> {
     let here = std::path::absolute(name)?;
-    if here.exists() {
+    if here.exists() && !only_inside {
         return Ok(here);
     }
     let inside = context.join(name);

@@ -2,12 +2,14 @@
 //! one file and believed only for records that have not changed since.
 //!
 //! ```text
-//! cache/lists/<what>      a checksum, then of each record: its file's name, its stamp, and what lists need of it
+//! cache/lists/<what>      a checksum, the folder's stamp, then of each record: its name, its stamp, what lists need of it
 //! ```
-//! As in git's index the stamp of a record is inode, size, time of modification and time of status change: replacing a
-//! record changes it, and so does writing into one in place. A record that changed less than [`SETTLED`] before it was
-//! read is not kept, because another change within the same tick of the clock would leave the same stamp. The file is
-//! written by whoever lists, when it would have saved much; nothing waits for it, and without it lists are only slower.
+//! As in git's index a stamp is inode, size, time of modification and time of status change. All our records are
+//! replaced by a rename, which changes the stamps of the record and of its folder: as long as the folder's is the same,
+//! none of its records is looked at; else each is asked for its stamp, and only what changed is read. What changed less
+//! than [`SETTLED`] before it was read is not kept, because another change within the same tick of the clock would leave
+//! the same stamp. The file is written by whoever lists, when it would have saved much; nothing waits for it, and without
+//! it lists are only slower.
 //!
 //! Not here: anything that decides what is removed or used. That reads the records.
 
@@ -18,7 +20,7 @@ use crate::error::Result;
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -101,13 +103,17 @@ impl ContainerLine {
 impl Store {
     /// All images, in the order of their manifests' digests. A damaged record hides only itself.
     pub fn image_lines(&self) -> Result<Vec<ImageLine>> {
-        let lines = self.lines::<ImageLine>("images", Path::new("images"), "", |name| name.ends_with(".json"))?;
+        let dir = self.root.join("images");
+        let read = |name: &str| record::read(&dir.join(name)).ok().flatten();
+        let lines = self.lines("images", &dir, true, |name| name.ends_with(".json"), read)?;
         Ok(lines.into_iter().map(|(_, line)| line).collect())
     }
 
     /// All names, in byte order. A damaged one hides only itself.
     pub fn name_lines(&self) -> Result<Vec<NameRecord>> {
-        let lines = self.lines::<NameRecord>("names", Path::new("images/names"), "", |_| true)?;
+        let dir = self.root.join("images/names");
+        let read = |name: &str| record::read(&dir.join(name)).ok().flatten();
+        let lines = self.lines("names", &dir, true, |_| true, read)?;
         let mut names: Vec<NameRecord> = lines.into_iter().map(|(_, name)| name).collect();
         names.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(names)
@@ -115,18 +121,18 @@ impl Store {
 
     /// All containers with what they do, newest first. A damaged record hides only itself.
     pub fn container_lines(&self) -> Result<Vec<(ContainerLine, Status)>> {
-        let dir = Path::new("containers");
-        let is_id = |name: &str| name.len() == 64;
-        let containers = self.lines::<ContainerLine>("containers", dir, "/container.json", is_id)?;
-        let ends = self.lines::<ExitRecord>("exits", dir, "/exit.json", is_id)?;
-        let mut ends: HashMap<String, ExitRecord> = ends.into_iter().collect();
+        let dir = self.root.join("containers");
+        let read = |id: &str| {
+            let record = |name| dir.join(id).join(name);
+            let line = record::read::<ContainerLine>(&record("container.json")).ok().flatten()?;
+            Some((line, record::read::<ExitRecord>(&record("exit.json")).ok().flatten()))
+        };
+        // The stamp is that of the container's own folder, and the records are in there.
+        let containers = self.lines("containers", &dir, false, |name| name.len() == 64, read)?;
         let mut lines = Vec::with_capacity(containers.len());
-        for (id, line) in containers {
+        for (id, (line, exit)) in containers {
             // An end that is recorded needs no look at the lock: who starts a container again removes it first.
-            let status = match ends.remove(&id) {
-                Some(exit) => Status::Exited(exit),
-                None => self.status(&id)?,
-            };
+            let status = exit.map_or_else(|| self.status(&id), |exit| Ok(Status::Exited(exit)))?;
             lines.push((line, status));
         }
         lines.sort_by(|a, b| b.0.created.cmp(&a.0.created));
@@ -142,33 +148,37 @@ impl Store {
         Ok(ids)
     }
 
-    /// Of each `<dir>/<name><suffix>` that can be read, the name and the record.
+    /// Of each entry of `dir` that `read` can make something of, the name and that. `flat` says that the entries are the
+    /// records themselves, so that the folder's stamp speaks for all.
     fn lines<T: Serialize + DeserializeOwned>(
         &self,
         what: &str,
         dir: &Path,
-        suffix: &str,
+        flat: bool,
         wanted: impl Fn(&str) -> bool,
+        read: impl Fn(&str) -> Option<T>,
     ) -> Result<Vec<(String, T)>> {
-        let path = self.root.join(dir);
-        let mut names = record::names(&path)?;
+        let file = self.root.join("cache/lists").join(what);
+        let began = SystemTime::now();
+        let stamped = rustix::fs::open(dir, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .ok()
+            .and_then(|folder| stamp(&folder, "").map(|stamp| (folder, stamp)));
+        let Some((folder, whole)) = stamped else { return Ok(Vec::new()) };
+        let copy = load::<T>(&file);
+        if flat && copy.whole == Some(whole) {
+            return Ok(copy.entries.into_iter().map(|entry| (entry.name, entry.line)).collect());
+        }
+        let mut names = record::names(dir)?;
         names.retain(|name| wanted(name));
-        let read = |name: &str| record::read::<T>(&path.join(format!("{name}{suffix}"))).ok().flatten();
         if names.len() < WORTH {
             return Ok(names.into_iter().filter_map(|name| read(&name).map(|found| (name, found))).collect());
         }
-        let folder = match rustix::fs::open(&path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(folder) => folder,
-            Err(_) => return Ok(Vec::new()),
-        };
-        let copy = self.root.join("cache/lists").join(what);
-        let began = SystemTime::now();
-        let mut known = load::<T>(&copy).into_iter().peekable();
-        let (mut entries, mut missed) = (Vec::with_capacity(names.len()), 0);
+        let mut known = copy.entries.into_iter().peekable();
+        let (mut entries, count, mut missed) = (Vec::with_capacity(names.len()), names.len(), 0);
         for name in names {
             // Both are in the order of the names.
             while known.next_if(|entry| entry.name < name).is_some() {}
-            let Some(stamp) = stamp(&folder, &format!("{name}{suffix}")) else { continue };
+            let Some(stamp) = stamp(&folder, &name) else { continue };
             match known.next_if(|entry| entry.name == name) {
                 Some(entry) if entry.stamp == stamp => entries.push(entry),
                 _ => {
@@ -178,8 +188,10 @@ impl Store {
                 }
             }
         }
-        if missed >= WORTH {
-            save(&copy, &entries, began);
+        // With one that cannot be read the folder has to be looked through every time.
+        let whole = Some(whole).filter(|whole| flat && entries.len() == count && whole.settled(began));
+        if missed >= WORTH || whole.is_some() {
+            save(&file, whole, &entries, began);
         }
         Ok(entries.into_iter().map(|entry| (entry.name, entry.line)).collect())
     }
@@ -194,6 +206,14 @@ struct Stamp {
     changed: (i64, i64),
 }
 
+impl Stamp {
+    /// Whether what has this stamp had been left alone for a while when reading `began`.
+    fn settled(&self, began: SystemTime) -> bool {
+        let began = began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.changed.0 < began.saturating_sub(SETTLED).as_secs() as i64
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry<T> {
     name: String,
@@ -201,10 +221,18 @@ struct Entry<T> {
     line: T,
 }
 
+/// What is kept of a folder of records.
+#[derive(Debug, Serialize, Deserialize)]
+struct Copied<T> {
+    /// The folder's stamp, where it speaks for all entries.
+    whole: Option<Stamp>,
+    entries: Vec<Entry<T>>,
+}
+
 // The fields' types differ between architectures.
 #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
 fn stamp(folder: impl AsFd, name: &str) -> Option<Stamp> {
-    let found = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    let found = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH).ok()?;
     Some(Stamp {
         inode: found.st_ino,
         size: found.st_size,
@@ -213,27 +241,31 @@ fn stamp(folder: impl AsFd, name: &str) -> Option<Stamp> {
     })
 }
 
-/// The copy's entries; none when it is missing or damaged.
-fn load<T: DeserializeOwned>(path: &Path) -> Vec<Entry<T>> {
-    let Ok(bytes) = fs::read(path) else { return Vec::new() };
-    let Some((sum, rest)) = bytes.split_at_checked(8) else { return Vec::new() };
-    if sum != checksum(rest) {
-        return Vec::new();
-    }
-    serde_json::from_slice(rest).unwrap_or_default()
+/// What was kept; nothing when it is missing or damaged.
+fn load<T: DeserializeOwned>(path: &Path) -> Copied<T> {
+    let read = || {
+        let bytes = fs::read(path).ok()?;
+        let (sum, rest) = bytes.split_at_checked(8)?;
+        if sum == checksum(rest) { serde_json::from_slice(rest).ok() } else { None }
+    };
+    read().unwrap_or(Copied { whole: None, entries: Vec::new() })
 }
 
 /// Keeps what had been left alone for a while when reading `began`. Failure is silent: a full disk or a read-only store is
 /// no reason not to list.
-fn save<T: Serialize>(path: &Path, entries: &[Entry<T>], began: SystemTime) {
-    let Ok(began) = began.duration_since(SystemTime::UNIX_EPOCH) else { return };
-    let settled = began.saturating_sub(SETTLED).as_secs() as i64;
-    let keep: Vec<&Entry<T>> = entries.iter().filter(|entry| entry.stamp.changed.0 < settled).collect();
+fn save<T: Serialize>(path: &Path, whole: Option<Stamp>, entries: &[Entry<T>], began: SystemTime) {
+    #[derive(Serialize)]
+    struct Kept<'a, T> {
+        whole: Option<Stamp>,
+        entries: Vec<&'a Entry<T>>,
+    }
+    let keep: Vec<&Entry<T>> = entries.iter().filter(|entry| entry.stamp.settled(began)).collect();
     if keep.len() < WORTH {
         return;
     }
     let write = || -> Result<()> {
-        let rest = record::to_json(&keep)?;
+        let whole = whole.filter(|_| keep.len() == entries.len());
+        let rest = record::to_json(&Kept { whole, entries: keep })?;
         let bytes = [checksum(&rest).as_slice(), &rest].concat();
         if let Some(dir) = path.parent()
             && let Err(e) = fs::create_dir(dir)
@@ -278,18 +310,28 @@ mod tests {
         record::write_quick(&path(store, number), &record::to_json(&record).unwrap()).unwrap();
     }
 
-    /// Writes the copy as if the records had been left alone for long.
-    fn keep(store: &Store) {
-        let folder = rustix::fs::open(store.root.join("images/names"), OFlags::DIRECTORY, Mode::empty()).unwrap();
-        let names = record::names(&store.root.join("images/names")).unwrap();
+    /// Writes the copy as if the records, and with `whole` their folder, had been left alone for long.
+    fn keep(store: &Store, whole: bool) {
+        let dir = store.root.join("images/names");
+        let folder = rustix::fs::open(&dir, OFlags::DIRECTORY, Mode::empty()).unwrap();
         let entry = |name: String| {
-            let line: NameRecord = record::read(&store.root.join("images/names").join(&name)).unwrap().unwrap();
+            let line: NameRecord = record::read(&dir.join(&name)).unwrap().unwrap();
             Entry { stamp: stamp(&folder, &name).unwrap(), name, line }
         };
-        let entries: Vec<Entry<NameRecord>> = names.into_iter().map(entry).collect();
-        let rest = record::to_json(&entries).unwrap();
-        fs::create_dir_all(store.root.join("cache/lists")).unwrap();
-        fs::write(store.root.join("cache/lists/names"), [checksum(&rest).as_slice(), &rest].concat()).unwrap();
+        let entries: Vec<Entry<NameRecord>> = record::names(&dir).unwrap().into_iter().map(entry).collect();
+        let whole = stamp(&folder, "").filter(|_| whole);
+        save(&copy(store), whole, &entries, SystemTime::now() + Duration::from_secs(60));
+    }
+
+    fn copy(store: &Store) -> PathBuf {
+        store.root.join("cache/lists/names")
+    }
+
+    /// Changes the first `"manifest":"m"` of the copy: a proof that it is used at all.
+    fn forge(store: &Store) {
+        let text = String::from_utf8(fs::read(copy(store)).unwrap()[8..].to_vec()).unwrap();
+        let text = text.replacen("\"manifest\":\"m\"", "\"manifest\":\"c\"", 1);
+        fs::write(copy(store), [checksum(text.as_bytes()).as_slice(), text.as_bytes()].concat()).unwrap();
     }
 
     fn manifests(store: &Store) -> Vec<String> {
@@ -298,45 +340,56 @@ mod tests {
 
     #[test]
     fn what_changed_is_read_and_the_rest_is_believed() {
-        let (_dir, store) = store(40);
-        keep(&store);
-        // Proof that the copy is used at all: it says something else than a record that has not changed.
-        let copy = store.root.join("cache/lists/names");
-        let text = String::from_utf8(fs::read(&copy).unwrap()[8..].to_vec()).unwrap();
-        let text = text.replacen("\"manifest\":\"m\"", "\"manifest\":\"c\"", 1);
-        fs::write(&copy, [checksum(text.as_bytes()).as_slice(), text.as_bytes()].concat()).unwrap();
-        assert_eq!(manifests(&store)[..2], ["c", "m"]);
-        put(&store, 0, "x");
-        fs::remove_file(path(&store, 1)).unwrap();
-        put(&store, 100, "y");
-        let found = manifests(&store);
-        assert_eq!((found.len(), found[0].as_str(), found[39].as_str()), (40, "x", "y"));
+        for whole in [false, true] {
+            let (_dir, store) = store(40);
+            keep(&store, whole);
+            forge(&store);
+            assert_eq!(manifests(&store)[..2], ["c", "m"]);
+            put(&store, 0, "x");
+            fs::remove_file(path(&store, 1)).unwrap();
+            put(&store, 100, "y");
+            let found = manifests(&store);
+            assert_eq!((found.len(), found[0].as_str(), found[39].as_str()), (40, "x", "y"));
+        }
     }
 
     #[test]
-    fn damage_in_place_hides_the_record_although_the_copy_has_it() {
+    fn each_way_to_change_a_record_is_seen_through_its_folder() {
+        let changes: [fn(&Store); 3] =
+            [|s| put(s, 7, "x"), |s| put(s, 77, "x"), |s| fs::remove_file(path(s, 7)).unwrap()];
+        for change in changes {
+            let (_dir, store) = store(40);
+            keep(&store, true);
+            forge(&store);
+            let before = manifests(&store);
+            change(&store);
+            assert_ne!(manifests(&store), before);
+        }
+    }
+
+    #[test]
+    fn damage_in_place_is_seen_once_its_folder_changes() {
         let (_dir, store) = store(40);
-        keep(&store);
+        keep(&store, true);
         let size = fs::metadata(path(&store, 7)).unwrap().len();
         fs::write(path(&store, 7), vec![b'x'; size as usize]).unwrap();
-        assert_eq!(manifests(&store).len(), 39);
+        put(&store, 40, "m");
+        assert_eq!(manifests(&store).len(), 40, "one hidden, one more");
     }
 
     #[test]
     fn a_damaged_copy_is_none() {
         let (_dir, store) = store(40);
-        keep(&store);
-        let copy = store.root.join("cache/lists/names");
+        keep(&store, true);
+        let copy = copy(&store);
         let whole = fs::read(&copy).unwrap();
         for at in [0, 8, 20, whole.len() / 2, whole.len() - 1] {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
-            assert!(
-                load::<NameRecord>(&copy).len() == 40 && {
-                    fs::write(&copy, &damaged).unwrap();
-                    load::<NameRecord>(&copy).is_empty()
-                }
-            );
+            assert_eq!(load::<NameRecord>(&copy).entries.len(), 40);
+            fs::write(&copy, &damaged).unwrap();
+            let found = load::<NameRecord>(&copy);
+            assert!(found.entries.is_empty() && found.whole.is_none());
             assert_eq!(manifests(&store).len(), 40);
             fs::write(&copy, &whole).unwrap();
         }
@@ -348,6 +401,6 @@ mod tests {
     fn fresh_records_are_not_kept_and_few_are_not_worth_it() {
         let (_dir, store) = store(40);
         assert_eq!(manifests(&store).len(), 40);
-        assert!(!store.root.join("cache/lists/names").exists());
+        assert!(!copy(&store).exists());
     }
 }

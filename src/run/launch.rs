@@ -12,7 +12,8 @@ use super::prepare::{Draft, Ready};
 use super::signal::{Meaning, meaning};
 use super::{network, profile, time};
 use crate::error::{Kind, Result, fail};
-use crate::store::container::{ContainerLock, ExitRecord, StateRecord, short};
+use crate::store::container::{ContainerLock, StateRecord, short};
+use crate::store::exit::ExitRecord;
 use crate::store::image::ImageRecord;
 use crate::store::lock::Held;
 use crate::store::{Store, boot_id};
@@ -237,6 +238,9 @@ impl Worker<'_> {
             return Err(explain(&ready.plan, failed, &self.draft.record.argv[0]));
         }
         fault::point("run.started")?;
+        if !self.options.remove {
+            self.store.reserve_exit(id)?;
+        }
         let state = StateRecord { pid: child.pid, start_time, boot: boot_id(), started: time::now() };
         self.store.put_state(id, &state)?;
         if self.options.detach && !self.options.remove {

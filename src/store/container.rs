@@ -4,7 +4,7 @@
 //! containers/<id>/lock            held by the monitor for its whole life: alive means this lock is held
 //! containers/<id>/container.json  the create options; its presence makes the folder a container
 //! containers/<id>/state.json      pid and start of the running (or last) process
-//! containers/<id>/exit.json       exit code and time, written before the lock is let go
+//! containers/<id>/exit.json       exit code and time, written before the lock is let go (`exit`)
 //! containers/<id>/upper, work     the writable layer
 //! containers/<id>/log             k8s-file format
 //! containers/<id>/hosts …         files mounted into the container
@@ -13,6 +13,7 @@
 //! ```
 //! A container whose lock nobody holds and that has no exit record lost its monitor: it is shown as exited (137).
 
+use super::exit::ExitRecord;
 use super::lock::{self as order, Held, Place, Rank};
 use super::staging::make_locked;
 use super::{Store, random_hex, record};
@@ -100,18 +101,6 @@ pub struct StateRecord {
     pub boot: String,
     /// RFC 3339.
     pub started: String,
-}
-
-/// `exit.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExitRecord {
-    /// 0 to 255; 128 + n after signal n.
-    pub code: i32,
-    /// RFC 3339.
-    pub finished: String,
-    /// Why it never ran, if it did not.
-    #[serde(default)]
-    pub error: String,
 }
 
 /// What a container is doing.
@@ -368,7 +357,7 @@ impl Store {
             return Ok(state.map_or(Status::Created, Status::Running));
         }
         // Read after the lock was seen free: the record is written before the lock is let go.
-        let exit = record::read::<ExitRecord>(&dir.join("exit.json")).unwrap_or(None);
+        let exit = self.exit(id).unwrap_or(None);
         Ok(match (exit, state) {
             (Some(exit), _) => Status::Exited(exit),
             (None, Some(state)) => Status::Exited(ExitRecord {
@@ -383,11 +372,6 @@ impl Store {
     /// Reads `state.json`: the process that runs or ran last.
     pub fn state(&self, id: &str) -> Result<Option<StateRecord>> {
         record::read(&self.container_dir(id).join("state.json"))
-    }
-
-    /// Reads `exit.json`: how the last run ended, if its end was recorded.
-    pub fn exit(&self, id: &str) -> Result<Option<ExitRecord>> {
-        record::read(&self.container_dir(id).join("exit.json"))
     }
 
     /// Writes `state.json`.
@@ -406,12 +390,6 @@ impl Store {
             synced.with_context(|| format!("syncing {}", path.display()))?;
         }
         Ok(())
-    }
-
-    /// Writes `exit.json`. Durable: an exit code that was reported is not forgotten. It means that the container does not
-    /// run, for those who list: a new start has to remove it before anything else.
-    pub fn put_exit(&self, id: &str, exit: &ExitRecord) -> Result<()> {
-        record::write_durable(&self.container_dir(id).join("exit.json"), &record::to_json(exit)?)
     }
 
     /// Waits until the container's monitor has let go of the lock, and takes it.

@@ -13,7 +13,8 @@
 //!
 //! Not here: anything that decides what is removed or used. That reads the records.
 
-use super::container::{ExitRecord, MountRecord, Status};
+use super::container::{MountRecord, Status};
+use super::exit::ExitRecord;
 use super::image::NameRecord;
 use super::{Store, record};
 use crate::error::Result;

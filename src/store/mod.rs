@@ -34,6 +34,7 @@ pub mod check;
 pub mod compose;
 pub mod container;
 pub mod download;
+pub mod exit;
 pub mod export;
 pub mod flight;
 pub mod gc;

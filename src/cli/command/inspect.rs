@@ -292,7 +292,7 @@ fn image(store: &Store, image: &ImageRecord) -> Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::container::ExitRecord;
+    use crate::store::exit::ExitRecord;
 
     #[test]
     fn an_image_has_the_fields_that_scripts_read() {

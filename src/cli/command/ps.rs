@@ -299,7 +299,8 @@ impl Verb for Ps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::container::{ContainerRecord, ExitRecord, StateRecord};
+    use crate::store::container::{ContainerRecord, StateRecord};
+    use crate::store::exit::ExitRecord;
 
     fn container(store: &Store, digit: &str, name: &str) -> ContainerRecord {
         let record = ContainerRecord {

@@ -199,6 +199,12 @@ pub fn open_verified(pid: i32, started: u64) -> io::Result<Option<OwnedFd>> {
     }
 }
 
+/// Whether there is a process of that number, whoever's: for what only a number is known of. True when in doubt.
+pub fn is_alive(pid: u32) -> bool {
+    let target = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    target.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
 /// Start time of a process in clock ticks since boot (`/proc/<pid>/stat`, field 22; proc(5)).
 pub fn start_time(pid: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

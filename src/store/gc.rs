@@ -181,11 +181,7 @@ impl Store {
         let mut left = self.abandoned_staging()?;
         left.extend(self.abandoned_containers()?.iter().map(|id| self.container_dir(id)));
         left.extend(self.removed_volumes());
-        for id in self.layer_ids()? {
-            if matches!(self.layer(&id), Ok(None)) {
-                left.push(self.layer_dir(&id));
-            }
-        }
+        left.extend(self.removed_layers()?);
         Ok(left)
     }
 

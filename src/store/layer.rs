@@ -255,6 +255,21 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_that_lost_its_record_is_swept_unless_somebody_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::at(dir.path()).unwrap();
+        let (named, removed) = (publish(&store, "named"), publish(&store, "removed"));
+        let config = ImageConfig { architecture: "amd64".into(), os: "linux".into(), ..ImageConfig::default() };
+        store.record_image(config, vec![named.clone()]).unwrap();
+        for layer in [&named, &removed] {
+            fs::remove_file(store.layer_dir(&layer.id).join("layer.json")).unwrap();
+        }
+        assert_eq!(store.removed_layers().unwrap(), [store.layer_dir(&removed.id)]);
+        fs::write(dir.path().join("images/00.json"), "{").unwrap();
+        assert!(store.removed_layers().unwrap().is_empty(), "nobody knows what the damaged one names");
+    }
+
+    #[test]
     fn what_a_live_command_published_or_a_step_names_stays() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::at(dir.path()).unwrap();

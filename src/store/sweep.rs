@@ -17,13 +17,7 @@ impl Store {
     /// Takes away records that nobody needs, and gives the folders that are to be removed in a user namespace. The caller
     /// holds the store's lock alone. What cannot be removed is left to the next sweep.
     pub(super) fn sweep_records(&self) -> Result<Vec<PathBuf>> {
-        let mut rubbish = Vec::new();
-        for id in self.layer_ids()? {
-            // It gets its record before its place, and loses it first of all.
-            if matches!(self.layer(&id), Ok(None)) {
-                rubbish.push(self.layer_dir(&id));
-            }
-        }
+        let mut rubbish = self.removed_layers()?;
         for path in self.abandoned_records()? {
             let _ = fs::remove_file(path);
         }
@@ -33,6 +27,18 @@ impl Store {
         self.sweep_steps()?;
         rubbish.extend(self.removed_volumes());
         Ok(rubbish)
+    }
+
+    /// Folders of layers without record: one gets its record before its place, and loses it first of all. Where an image or
+    /// a container names it the record was lost with a damaged disk, and can be made anew (`check`).
+    pub(super) fn removed_layers(&self) -> Result<Vec<PathBuf>> {
+        let mut without = self.layer_ids()?;
+        without.retain(|id| matches!(self.layer(id), Ok(None)));
+        if without.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(used) = self.used_layers()? else { return Ok(Vec::new()) };
+        Ok(without.iter().filter(|id| !used.contains(*id)).map(|id| self.layer_dir(id)).collect())
     }
 
     /// Entries of the layer index that lead nowhere, or to a layer that another entry leads to.

@@ -135,8 +135,10 @@ fn remove_images(store: &Store, manifests: &[String]) -> Result<()> {
 
 /// Removes a container whose record cannot be read, unless it runs: then nobody could stop it in order.
 fn remove_damaged_container(store: &Store, id: &str) -> Result<()> {
-    if store.is_alive(id)? {
-        anyhow::bail!("it is running");
+    // Held until it is gone. The file may be as damaged as the record, or missing.
+    let lock = store.lock_ended(id, false)?;
+    if lock.is_none() && store.is_alive(id)? {
+        anyhow::bail!("it is running, or just being removed");
     }
     store.forget_container(id)?;
     store.drop_dead_names()?;

@@ -78,6 +78,7 @@ fn a_fault_at_any_point_leaves_before_or_after() {
                 let sb = scenario::sandbox();
                 let mut hit = BTreeSet::new();
                 for (turn, scenario) in scenario::ALL.iter().enumerate().filter(|(i, _)| i % 2 == half) {
+                    check::tidy(&sb);
                     let points = passed(&sb, scenario);
                     check::tidy(&sb);
                     let before = check::inventory(&sb);

@@ -17,8 +17,6 @@ pub struct Scenario {
     pub act: fn(&Sandbox) -> Dhow,
     /// Undoes it, done or half done.
     pub undo: fn(&Sandbox),
-    /// Makes another layer or configuration each time (they hold times): those of a killed run stay for a prune.
-    pub grows_cache: bool,
 }
 
 fn nothing(_: &Sandbox) {}
@@ -37,23 +35,51 @@ fn no_app(sb: &Sandbox) {
 }
 
 fn ended(sb: &Sandbox) {
-    sb.dhow(["run", "--network=none", "--name=box", "base", "sh", "-c", "echo changed > /changed"]).ok();
+    let change = "head -c 3000000 /dev/urandom > /changed";
+    sb.dhow(["run", "--network=none", "--name=box", "base", "sh", "-c", change]).ok();
 }
 
 fn living(sb: &Sandbox) {
     sb.dhow(["run", "-d", "--network=none", "--name=box", "base", "sleep", "1000"]).ok();
 }
 
+fn no_volume(sb: &Sandbox) {
+    away(sb, &["volume", "rm", "-f", "fresh"]);
+}
+
+fn volume(sb: &Sandbox) {
+    sb.dhow(["volume", "create", "fresh"]).ok();
+    sb.dhow(["run", "--rm", "--network=none", "-v", "fresh:/v", "base", "touch", "/v/file"]).ok();
+}
+
+fn load(sb: &Sandbox) {
+    sb.dhow(["load", "-q", "-i", "app.tar"]).ok();
+}
+
+/// Something for every kind of prune.
+fn all_kinds(sb: &Sandbox) {
+    build(sb).ok();
+    sb.dhow(["tag", "app", "copy"]).ok();
+    ended(sb);
+    volume(sb);
+}
+
+fn nothing_of_these(sb: &Sandbox) {
+    no_box(sb);
+    no_volume(sb);
+    away(sb, &["rmi", "-f", "copy"]);
+    no_app(sb);
+}
+
 fn build(sb: &Sandbox) -> Dhow {
     sb.dhow(["build", "-q", "--network=none", "-t", "app", "app"])
 }
 
-const PLAIN: Scenario =
-    Scenario { name: "", before: nothing, act: |sb| sb.dhow(["ps"]), undo: nothing, grows_cache: false };
+const PLAIN: Scenario = Scenario { name: "", before: nothing, act: |sb| sb.dhow(["ps"]), undo: nothing };
 
 /// All of them.
 pub const ALL: &[Scenario] = &[
-    Scenario { name: "build", act: build, undo: no_app, grows_cache: true, ..PLAIN },
+    Scenario { name: "build", act: build, undo: no_app, ..PLAIN },
     Scenario { name: "load", act: |sb| sb.dhow(["load", "-q", "-i", "app.tar"]), undo: no_app, ..PLAIN },
     Scenario {
         name: "run --rm",
@@ -75,7 +101,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "run with a new volume",
         act: |sb| sb.dhow(["run", "--rm", "--network=none", "-v", "fresh:/v", "base", "true"]),
-        undo: |sb| drop(fs::remove_dir_all(sb.store().join("volumes/fresh"))),
+        undo: no_volume,
         ..PLAIN
     },
     Scenario {
@@ -86,18 +112,11 @@ pub const ALL: &[Scenario] = &[
             no_box(sb);
             away(sb, &["rmi", "-f", "copy"]);
         },
-        grows_cache: true,
     },
-    Scenario { name: "rm", before: ended, act: |sb| sb.dhow(["rm", "box"]), undo: no_box, ..PLAIN },
-    Scenario { name: "rm -f", before: living, act: |sb| sb.dhow(["rm", "-f", "box"]), undo: no_box, ..PLAIN },
-    Scenario { name: "stop", before: living, act: |sb| sb.dhow(["stop", "-t", "0", "box"]), undo: no_box, ..PLAIN },
-    Scenario {
-        name: "rmi",
-        before: |sb| drop(sb.dhow(["load", "-q", "-i", "app.tar"]).ok()),
-        act: |sb| sb.dhow(["rmi", "app"]),
-        undo: no_app,
-        ..PLAIN
-    },
+    Scenario { name: "rm", before: ended, act: |sb| sb.dhow(["rm", "box"]), undo: no_box },
+    Scenario { name: "rm -f", before: living, act: |sb| sb.dhow(["rm", "-f", "box"]), undo: no_box },
+    Scenario { name: "stop", before: living, act: |sb| sb.dhow(["stop", "-t", "0", "box"]), undo: no_box },
+    Scenario { name: "rmi", before: load, act: |sb| sb.dhow(["rmi", "app"]), undo: no_app },
     Scenario {
         name: "tag",
         act: |sb| sb.dhow(["tag", "base", "extra"]),
@@ -107,12 +126,8 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "save",
         act: |sb| sb.dhow(["save", "-o", "out.tar", "base"]),
-        undo: |sb| {
-            let _ = fs::remove_file(sb.path("out.tar"));
-            // Beside a file of the user's own, where no later command looks for it.
-            let parts = fs::read_dir(sb.work()).unwrap().map(|e| e.unwrap().path());
-            parts.filter(|p| p.extension().is_some_and(|e| e == "part")).for_each(|p| fs::remove_file(p).unwrap());
-        },
+        // What a killed one has left beside the target, the next one takes away.
+        undo: |sb| drop(fs::remove_file(sb.path("out.tar"))),
         ..PLAIN
     },
     Scenario {
@@ -122,24 +137,68 @@ pub const ALL: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
-        name: "rm -a after a killed command",
+        name: "container prune after a killed command",
         before: |sb| {
             fs::create_dir_all(sb.store().join("staging/0123456789abcdef")).unwrap();
             fs::create_dir_all(sb.store().join("staging/.fedcba9876543210")).unwrap();
         },
-        act: |sb| sb.dhow(["rm", "-a"]),
+        act: |sb| sb.dhow(["container", "prune", "-f", KEEP]),
+        ..PLAIN
+    },
+    Scenario {
+        name: "build over its budget",
+        before: |sb| {
+            build(sb).ok();
+            no_app(sb);
+        },
+        act: |sb| {
+            let words = ["build", "-q", "--network=none", "--build-arg=OTHER=1", "-t", "app", "app"];
+            sb.dhow(words).env("DHOW_CACHE_BUDGET", "0")
+        },
+        undo: no_app,
+    },
+    Scenario { name: "image prune", before: load, act: |sb| sb.dhow(["image", "prune", "-a", "-f"]), undo: no_app },
+    Scenario {
+        name: "builder prune",
+        before: |sb| drop(build(sb).ok()),
+        act: |sb| sb.dhow(["builder", "prune", "-a", "-f"]),
+        undo: no_app,
+    },
+    Scenario {
+        name: "system prune",
+        before: all_kinds,
+        act: |sb| sb.dhow(["system", "prune", "-a", "-f", "--volumes", KEEP]),
+        undo: nothing_of_these,
+    },
+    Scenario { name: "volume rm", before: volume, act: |sb| sb.dhow(["volume", "rm", "fresh"]), undo: no_volume },
+    Scenario { name: "import", act: |sb| sb.dhow(["import", "-q", "root.tar", "app"]), undo: no_app, ..PLAIN },
+    Scenario {
+        name: "check --repair",
+        before: |sb| fs::remove_dir_all(sb.store().join("layers/by-diff")).unwrap(),
+        act: |sb| sb.dhow(["system", "check", "--quick", "--repair"]),
         ..PLAIN
     },
 ];
 
-/// A sandbox in which every scenario can run: the image `base`, an archive of the image `app`, a volume with data.
+/// Spares the container `keeper`, and so the image `base` and the volume `data`.
+pub const KEEP: &str = "--filter=label!=keep";
+
+/// A sandbox in which every scenario can run: the image `base`, an archive of the image `app`, a volume with data, and the
+/// container `keeper`, which holds image and volume through every prune.
 pub fn sandbox() -> Sandbox {
     let sb = Sandbox::with_base();
-    sb.write("app/Dockerfile", "FROM base\nCOPY Dockerfile /copied\nRUN echo text > /written && rm /bin/yes\n");
+    sb.write(
+        "app/Dockerfile",
+        "FROM base\nARG OTHER\nCOPY Dockerfile /copied\n\
+         RUN --mount=type=cache,target=/cache echo text | tee /cache/text > /written && rm /bin/yes\n\
+         RUN head -c 3000000 /dev/urandom > /large\n",
+    );
     build(&sb).ok();
     sb.dhow(["save", "-q", "-o", "app.tar", "app"]).ok();
     sb.dhow(["rmi", "app"]).ok();
     let write = format!("echo -n '{KEPT}' > /data/kept");
-    sb.dhow(["run", "--rm", "--network=none", "-v", "data:/data", "base", "sh", "-c", &write]).ok();
+    let keeper = ["run", "--network=none", "--name=keeper", "--label=keep", "-v", "data:/data", "base"];
+    sb.dhow(keeper.into_iter().chain(["sh", "-c", &write])).ok();
+    sb.dhow(["export", "-o", "root.tar", "keeper"]).ok();
     sb
 }

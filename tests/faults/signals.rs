@@ -14,7 +14,7 @@ fn interrupted(sb: &Sandbox, command: Dhow, signal: Signal, ready: impl Fn() -> 
     let out = running.wait().fails(128 + signal.as_raw());
     assert!(out.stderr.contains("interrupted"), "{out}");
     sb.assert_clean();
-    assert_eq!(check::inventory(sb), before, "{out}");
+    check::inventory(sb).assert_is(&before, "an interrupt");
 }
 
 fn in_staging(sb: &Sandbox) -> usize {

@@ -279,7 +279,7 @@ _dhow() {
             return 0
             ;;
         dhow__subcmd__build)
-            opts="-t -f -q -h --tag --file --build-arg --target --no-cache --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
+            opts="-t -f -q -h --tag --file --build-arg --build-context --ignorefile --target --no-cache --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -302,6 +302,14 @@ _dhow() {
                     return 0
                     ;;
                 --build-arg)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --build-context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ignorefile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -407,7 +415,7 @@ _dhow() {
             return 0
             ;;
         dhow__subcmd__builder__subcmd__build)
-            opts="-t -f -q -h --tag --file --build-arg --target --no-cache --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
+            opts="-t -f -q -h --tag --file --build-arg --build-context --ignorefile --target --no-cache --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -430,6 +438,14 @@ _dhow() {
                     return 0
                     ;;
                 --build-arg)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --build-context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ignorefile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1183,7 +1199,7 @@ _dhow() {
             return 0
             ;;
         dhow__subcmd__image__subcmd__build)
-            opts="-t -f -q -h --tag --file --build-arg --target --no-cache --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
+            opts="-t -f -q -h --tag --file --build-arg --build-context --ignorefile --target --no-cache --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1206,6 +1222,14 @@ _dhow() {
                     return 0
                     ;;
                 --build-arg)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --build-context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ignorefile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

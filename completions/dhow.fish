@@ -59,6 +59,8 @@ complete -c dhow -n "__fish_dhow_needs_command" -f -a "generate" -d 'Write man p
 complete -c dhow -n "__fish_dhow_using_subcommand build" -s t -l tag -d 'Name of the image; may be given several times' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -s f -l file -d 'The Dockerfile, or - for standard input [default: Containerfile or Dockerfile in the context]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l build-arg -d 'Value of an ARG; without a value it is taken from the environment' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l target -d 'Stage to build, by name or number' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
@@ -91,6 +93,8 @@ complete -c dhow -n "__fish_dhow_using_subcommand build" -s h -l help -d 'Print 
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -s t -l tag -d 'Name of the image; may be given several times' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -s f -l file -d 'The Dockerfile, or - for standard input [default: Containerfile or Dockerfile in the context]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l build-arg -d 'Value of an ARG; without a value it is taken from the environment' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l target -d 'Stage to build, by name or number' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
@@ -370,6 +374,8 @@ complete -c dhow -n "__fish_dhow_using_subcommand image; and not __fish_seen_sub
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -s t -l tag -d 'Name of the image; may be given several times' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile, or - for standard input [default: Containerfile or Dockerfile in the context]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; without a value it is taken from the environment' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l target -d 'Stage to build, by name or number' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
@@ -466,6 +472,8 @@ complete -c dhow -n "__fish_dhow_using_subcommand builder; and not __fish_seen_s
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -s t -l tag -d 'Name of the image; may be given several times' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile, or - for standard input [default: Containerfile or Dockerfile in the context]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; without a value it is taken from the environment' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l target -d 'Stage to build, by name or number' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
@@ -510,6 +518,8 @@ complete -c dhow -n "__fish_dhow_using_subcommand buildx; and not __fish_seen_su
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -s t -l tag -d 'Name of the image; may be given several times' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -s f -l file -d 'The Dockerfile, or - for standard input [default: Containerfile or Dockerfile in the context]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-arg -d 'Value of an ARG; without a value it is taken from the environment' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l target -d 'Stage to build, by name or number' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r

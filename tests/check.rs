@@ -54,6 +54,12 @@ fn a_sound_store_with_a_running_container_is_clean_and_left_alone() {
 }
 
 #[test]
+fn max_is_refused_with_what_does_its_work() {
+    let out = Sandbox::new().dhow(["system", "check", "--max", "1h"]).fails(125);
+    assert!(out.stderr.contains("builder prune"), "{out}");
+}
+
+#[test]
 fn one_flipped_byte_is_found_and_the_image_goes_only_by_force() {
     for sb in [Sandbox::with_base(), loaded()] {
         sb.dhow(["run", "-d", "--network=none", "--name=box", "base", "sleep", "100"]).ok();

@@ -10,6 +10,7 @@ mod concurrency;
 mod debian;
 mod docs;
 mod faults;
+mod format;
 mod fuzz;
 mod hardening;
 mod harness;

@@ -172,7 +172,7 @@ impl Store {
         let file = make_locked(&dir).map_err(|e| {
             let hopeless = matches!(e.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied);
             let error = anyhow::Error::new(e).context(format!("making {}", dir.display()));
-            if hopeless { self.unusable(error) } else { error }
+            if hopeless { super::place::unusable(&self.root, error) } else { error }
         })?;
         let held = ContainerLock::new(dir, file);
         let claimed = fault::point("container.claim").map_err(Into::into).and_then(|()| self.claim_name(name, id));

@@ -1,7 +1,8 @@
 //! The store: layers, images, containers, the step cache and everything half made, as plain files below one folder.
 //!
 //! ```text
-//! version                       format number
+//! version                       format number; locked by whoever is in the store (see `format`)
+//! format.lock                   exclusive while the store is made or its format changes
 //! lock                          shared while references are added, exclusive while victims lose their records
 //! publish.lock                  exclusive while a layer gets its place; taken after the store lock
 //! blobs/sha256/<hex>            manifests and configs
@@ -37,6 +38,7 @@ pub mod download;
 pub mod exit;
 pub mod export;
 pub mod flight;
+mod format;
 pub mod gc;
 pub mod image;
 pub mod layer;
@@ -45,6 +47,7 @@ pub mod listing;
 pub mod lock;
 pub mod log;
 pub mod mounts;
+mod place;
 pub mod record;
 pub mod remove;
 pub mod staging;
@@ -58,12 +61,9 @@ use crate::sys::lock::Mode;
 use anyhow::Context;
 use lock::{Held, Rank};
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-/// The format that this code writes. An older one is migrated, a newer one refused.
-pub const FORMAT: u32 = 1;
+use std::sync::Arc;
 
 /// The folders that a store has from its first command on; those above them are made with them. Mode 0700, the caller's.
 const FOLDERS: [&str; 9] = [
@@ -86,6 +86,8 @@ const STUB_FILES: [&str; 4] = ["etc/hosts", "etc/hostname", "etc/resolv.conf", "
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    /// The file `version`, locked: see `format`.
+    _inside: Arc<File>,
 }
 
 impl Store {
@@ -106,75 +108,22 @@ impl Store {
         Store::at(&root)
     }
 
-    /// Opens the store at `root`, making it if needed.
+    /// Opens the store at `root`, making it if needed. It must be the caller's own, and is closed to others. While the
+    /// store or a clone of it lives, in this process or one cloned from it, its format stays (see `format`).
     pub fn at(root: &Path) -> Result<Store> {
-        let store = Store { root: root.to_path_buf() };
-        match fs::read_to_string(root.join("version")) {
-            Ok(text) => store.check_format(text.trim())?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => store.create().map_err(|e| store.unusable(e))?,
-            Err(e) => return Err(store.unusable(e.into())),
-        }
-        Ok(store)
+        place::settle(root)?;
+        let entered = match format::enter(root) {
+            Ok(None) => create(root).and_then(|()| format::enter(root)),
+            other => other,
+        };
+        let inside = entered.and_then(|inside| inside.context("its file `version` is gone again"));
+        let inside = inside.map_err(|e| place::unusable(root, e))?;
+        Ok(Store { root: root.to_path_buf(), _inside: Arc::new(inside) })
     }
 
-    fn check_format(&self, text: &str) -> Result<()> {
-        match text.parse::<u32>() {
-            Ok(FORMAT) => Ok(()),
-            Ok(other) => Err(fail_with(
-                Kind::System,
-                format!("the store {} has format {other}; this dhow knows format {FORMAT}", self.root.display()),
-                "Use a newer dhow, or name another store with DHOW_ROOT.",
-            )),
-            Err(_) => Err(fail_with(
-                Kind::System,
-                format!("{} does not hold a format number", self.root.join("version").display()),
-                format!("If this is a dhow store, write \"{FORMAT}\" into that file."),
-            )),
-        }
-    }
-
-    fn unusable(&self, error: anyhow::Error) -> anyhow::Error {
-        let cause = format!("{error:#}");
-        fail_with(
-            Kind::System,
-            format!("the store {} cannot be used: {cause}", self.root.display()),
-            "Make the folder writable for you, or name another one on a local disk with DHOW_ROOT.",
-        )
-    }
-
-    fn create(&self) -> Result<()> {
-        let mut private = fs::DirBuilder::new();
-        private.recursive(true).mode(0o700).create(&self.root)?;
-        let meta = fs::metadata(&self.root)?;
-        if meta.uid() != rustix::process::geteuid().as_raw() {
-            anyhow::bail!("it belongs to user {}", meta.uid());
-        }
-        fs::set_permissions(&self.root, fs::Permissions::from_mode(0o700))?;
-        for dir in FOLDERS {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(self.root.join(dir))?;
-        }
-        // Made now, so that no removal needs an inode for its lock on a full disk.
-        for file in ["lock", "publish.lock", "containers/by-name/.lock"] {
-            File::options().append(true).create(true).open(self.root.join(file))?;
-        }
-        self.create_stub()?;
-        record::write_durable(&self.root.join("version"), format!("{FORMAT}\n").as_bytes())
-    }
-
-    /// The lowest overlay layer of every container: the mount points that a start needs, so that none of them ever
-    /// shows up in an upper directory (docs/decisions/0009).
+    /// Makes the lowest layer anew.
     fn create_stub(&self) -> Result<()> {
-        let stub = self.root.join("stub");
-        for dir in STUB_FOLDERS {
-            fs::DirBuilder::new().recursive(true).mode(0o755).create(stub.join(dir))?;
-            fs::set_permissions(stub.join(dir), fs::Permissions::from_mode(0o755))?;
-        }
-        fs::set_permissions(&stub, fs::Permissions::from_mode(0o755))?;
-        for file in STUB_FILES {
-            fs::write(stub.join(file), b"")?;
-            fs::set_permissions(stub.join(file), fs::Permissions::from_mode(0o644))?;
-        }
-        Ok(())
+        create_stub(&self.root)
     }
 
     /// Whether the lowest layer holds what it should, and nothing else at its top.
@@ -231,6 +180,45 @@ impl Store {
     }
 }
 
+/// Makes a store in the folder `root`, `version` last. May be done again over what a killed one left.
+fn create(root: &Path) -> Result<()> {
+    let _alone = format::lock_alone(root)?;
+    if root.join("version").exists() {
+        return Ok(()); // another command was faster
+    }
+    if let Err(error) = place::probe(root) {
+        // So that nothing stays where no store can be; the folder only if it was made for it.
+        let _ = fs::remove_file(root.join("format.lock"));
+        let _ = fs::remove_dir(root);
+        return Err(error);
+    }
+    for dir in FOLDERS {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join(dir))?;
+    }
+    // Made now, so that no removal needs an inode for its lock on a full disk.
+    for file in ["lock", "publish.lock", "containers/by-name/.lock"] {
+        File::options().append(true).create(true).open(root.join(file))?;
+    }
+    create_stub(root)?;
+    format::write(root, &format::FORMAT.to_string())
+}
+
+/// The lowest overlay layer of every container: the mount points that a start needs, so that none of them ever
+/// shows up in an upper directory (docs/decisions/0009).
+fn create_stub(root: &Path) -> Result<()> {
+    let stub = root.join("stub");
+    for dir in STUB_FOLDERS {
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(stub.join(dir))?;
+        fs::set_permissions(stub.join(dir), fs::Permissions::from_mode(0o755))?;
+    }
+    fs::set_permissions(&stub, fs::Permissions::from_mode(0o755))?;
+    for file in STUB_FILES {
+        fs::write(stub.join(file), b"")?;
+        fs::set_permissions(stub.join(file), fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
+}
+
 /// `n` random bytes as lower-case hex.
 pub fn random_hex(n: usize) -> String {
     let mut bytes = vec![0u8; n];
@@ -250,19 +238,4 @@ pub fn boot_id() -> String {
         return other;
     }
     fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_string()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_newer_format_is_refused_in_words() {
-        let dir = tempfile::tempdir().unwrap();
-        Store::at(dir.path()).unwrap();
-        fs::write(dir.path().join("version"), "99\n").unwrap();
-        let error = Store::at(dir.path()).unwrap_err();
-        assert!(format!("{error:#}").contains("format 99"), "{error:#}");
-        assert!(crate::error::hint_of(&error).is_some());
-    }
 }

@@ -6,7 +6,7 @@ use super::Verb;
 use crate::cli::escape::one_line;
 use crate::cli::output;
 use crate::cli::progress::Console;
-use crate::error::{Kind, Result, fail};
+use crate::error::{Kind, Result, fail, fail_with};
 use crate::store::Store;
 use crate::store::check::{Finding, Options, Remedy, Report, check};
 use crate::store::container::ContainerRecord;
@@ -21,6 +21,9 @@ pub struct Check {
     /// Print json instead of a line for each finding
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
+    /// Accepted from podman, to say what does its work here
+    #[arg(short, long, value_name = "AGE", hide = true)]
+    max: Option<String>,
     /// Look at records only, not at the files in layers
     #[arg(short, long)]
     quick: bool,
@@ -39,6 +42,13 @@ impl Verb for Check {
             Some("json") => true,
             Some(other) => return Err(fail(Kind::User, format!("--format knows only json, not {other:?}"))),
         };
+        if self.max.is_some() {
+            return Err(fail_with(
+                Kind::User,
+                "--max is not needed: no unused layer is taken for damage, whatever its age",
+                "What ended commands left is swept without being asked; `dhow builder prune` removes unused layers.",
+            ));
+        }
         let store = Store::open()?;
         let options = Options { quick: self.quick, repair: self.repair, force: self.force };
         let console = Console::new(false);

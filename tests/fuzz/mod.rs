@@ -54,4 +54,4 @@ macro_rules! short_runs {
     };
 }
 
-short_runs!(tar extract recipe decoder manifest config reference passwd dockerfile ignore expand record store log);
+short_runs!(tar extract recipe decoder manifest config reference passwd dockerfile values ignore expand record store log);

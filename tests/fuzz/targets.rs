@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dhow::build::args::{Globals, Platform};
+use dhow::build::copy::mode::Chmod;
 use dhow::build::expand::{self, Scope};
 use dhow::build::glob::Glob;
 use dhow::build::ignore::Ignore;
 use dhow::build::index::ContextIndex;
+use dhow::build::instruction::mount::Mount;
+use dhow::build::remote::git_ref::{self, GitRef};
 use dhow::build::state::StageState;
 use dhow::build::{change, heredoc, instruction, parse, stage, words};
 use dhow::image::config::ImageConfig;
@@ -97,6 +100,25 @@ const FILE_WORDS: &[&[u8]] = &[
 ];
 const PATTERN_WORDS: &[&[u8]] = &[b"**", b"**/", b"*", b"?", b"[a-z]", b"[^", b"]", b"\\", b"!", b"/", b"..", b"\n"];
 
+const VALUE_WORDS: &[&[u8]] = &[
+    b"type=cache",
+    b"type=secret",
+    b",target=",
+    b",source=",
+    b",mode=",
+    b",from=",
+    b"git@",
+    b"https://",
+    b".git#",
+    b"?tag=",
+    b"&checksum=",
+    b"u=rwX",
+    b"go-w",
+    b",",
+    b"=",
+    b"\"",
+];
+
 /// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "tar", run: tar, seeds: seeds::tars, words: TAR_WORDS, runs: 4000 },
@@ -120,6 +142,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target { name: "passwd", run: passwd, seeds: users, words: &[b":", b"\n", b"4294967295"], runs: 4000 },
     Target { name: "dockerfile", run: dockerfile, seeds: seeds::dockerfiles, words: FILE_WORDS, runs: 3000 },
+    Target { name: "values", run: values, seeds: flag_values, words: VALUE_WORDS, runs: 8000 },
     Target { name: "ignore", run: ignore, seeds: patterns, words: PATTERN_WORDS, runs: 3000 },
     Target { name: "expand", run: expand, seeds: expansions, words: FILE_WORDS, runs: 8000 },
     Target { name: "record", run: record, seeds: records, words: JSON_WORDS, runs: 4000 },
@@ -215,7 +238,14 @@ fn replay(bytes: &[u8]) {
 fn compressed() -> Vec<Vec<u8>> {
     let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x4b\x4c\x4a\x06\0\xc2\x41\x24\x35\x03\0\0\0".to_vec();
     let zstd = zstd::encode_all(&[b'x'; 3000][..], 3).expect("zstd into memory");
-    vec![gzip.clone(), [gzip.clone(), gzip].concat(), zstd, seeds::tars().remove(0)]
+    let bzip2 = b"\x42\x5a\x68\x39\x31\x41\x59\x26\x53\x59\x64\x8c\xbb\x73\x00\x00\x00\x01\x00\x38\x00\x20\
+        \x00\x21\x98\x19\x84\x61\x77\x24\x53\x85\x09\x06\x48\xcb\xb7\x30"
+        .to_vec();
+    let xz = b"\xfd\x37\x7a\x58\x5a\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x0c\x00\x00\x00\x8f\x98\
+        \x41\x9c\x01\x00\x02\x61\x62\x63\x00\x00\xc2\x41\x24\x35\x00\x01\x17\x03\x07\x60\x0c\xbc\
+        \x90\x42\x99\x0d\x01\x00\x00\x00\x00\x01\x59\x5a"
+        .to_vec();
+    vec![gzip.clone(), [gzip.clone(), gzip].concat(), zstd, bzip2, xz, seeds::tars().remove(0)]
 }
 
 fn decoder(bytes: &[u8]) {
@@ -302,6 +332,41 @@ fn dockerfile(bytes: &[u8]) {
             }
         }
     }
+}
+
+fn flag_values() -> Vec<Vec<u8>> {
+    let texts = [
+        "type=cache,target=/x,id=$A,sharing=locked,mode=0755,uid=1,gid=2,from=base,source=/y",
+        "type=bind,\"target=/a,b\",rw",
+        "type=secret,id=a,env=B,required",
+        "type=tmpfs,target=/t,size=10m",
+        "u=rwX,g+w,o-rwx,a+t,u+s,g=u",
+        "0755",
+        "https://user@host.example/a/b.git?tag=v1&subdir=x&submodules=false#main:dir",
+        "git@host.example:a/b.git#0123456789abcdef0123456789abcdef01234567",
+    ];
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// Values of flags that have a language of their own: mounts, modes, and the places of repositories.
+fn values(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let scope: Scope = [("A", "a,b=c"), ("B", "")].into_iter().collect();
+    if let Ok(mut mount) = Mount::parse(&text) {
+        let _ = mount.expand(&scope, '\\');
+        let _ = (mount.from(), mount.what());
+    }
+    if let Ok(chmod) = Chmod::parse(&text) {
+        for mode in [0, 0o644, 0o7777, 0o100755] {
+            assert!([false, true].iter().all(|is_dir| chmod.apply(mode, *is_dir) <= 0o7777), "more than a mode has");
+        }
+        let _ = chmod.for_new_folder();
+    }
+    if let Ok(Some(mut git)) = GitRef::parse(&text) {
+        let _ = git.set_checksum(&text);
+        let _ = git.commit();
+    }
+    let _ = git_ref::is_scp_like(&text);
 }
 
 fn base_config() -> ImageConfig {

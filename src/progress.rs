@@ -17,6 +17,18 @@ pub enum Event {
         /// The instruction as written, on one line.
         text: String,
     },
+    /// News of one of the steps, which go on at the same time.
+    Of(
+        /// Its number.
+        usize,
+        /// The news.
+        Box<Event>,
+    ),
+    /// A build step is done.
+    StepDone {
+        /// Its number.
+        number: usize,
+    },
     /// The step was found in the cache.
     CacheHit {
         /// The layer it gave, shortened, or nothing for a step without files.
@@ -62,6 +74,25 @@ pub enum Event {
 pub trait Reporter {
     /// Takes one event; must not block for long and must not fail.
     fn report(&self, event: Event);
+}
+
+/// Passes on what one step of a build reports.
+pub struct Within<'a> {
+    step: usize,
+    to: &'a dyn Reporter,
+}
+
+impl<'a> Within<'a> {
+    /// For the step with this number.
+    pub fn new(step: usize, to: &'a dyn Reporter) -> Within<'a> {
+        Within { step, to }
+    }
+}
+
+impl Reporter for Within<'_> {
+    fn report(&self, event: Event) {
+        self.to.report(Event::Of(self.step, Box::new(event)));
+    }
 }
 
 /// Reports nothing.

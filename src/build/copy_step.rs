@@ -11,7 +11,7 @@ use super::instruction::{Step, copy::Copy};
 use super::key::{self, Inputs};
 use super::named::Named;
 use super::owner;
-use super::walk::{Walk, located, missing_base};
+use super::walk::{Outcome, Walk, located, missing_base};
 use crate::error::Result;
 use crate::progress::Reporter;
 use crate::store::image::ImageRecord;
@@ -28,7 +28,7 @@ impl Walk<'_> {
         copy: &Copy,
         executor: Option<&mut Executor<'_>>,
         reporter: &dyn Reporter,
-    ) -> Result<bool> {
+    ) -> Result<Outcome> {
         let created_by = copy.history();
         let workdir = self.work(index).state.workdir().to_string();
         let (sources, remotes) = copy_remote::split(copy).map_err(|e| located(step, e))?;
@@ -48,10 +48,10 @@ impl Walk<'_> {
             if let Some(quick) = also.known(executor.as_deref())
                 && self.cached(index, &quick, None, executor.as_deref(), &created_by, reporter)?
             {
-                return Ok(true);
+                return Ok(Outcome::Done);
             }
             if executor.is_none() {
-                return Ok(false);
+                return Ok(Outcome::NeedsWorker);
             }
         }
         let tree = match (&also, executor.as_deref()) {
@@ -85,11 +85,11 @@ impl Walk<'_> {
         };
         let inputs = definition.with("the files", digest);
         if self.cached(index, &inputs, also.as_ref(), executor.as_deref(), &created_by, reporter)? {
-            return Ok(true);
+            return Ok(Outcome::Done);
         }
-        let Some(executor) = executor else { return Ok(false) };
-        if self.made_meanwhile(index, &inputs, also.as_ref(), executor, &created_by, reporter)? {
-            return Ok(true);
+        let Some(executor) = executor else { return Ok(Outcome::NeedsWorker) };
+        if let Some(instead) = self.instead(index, &inputs, also.as_ref(), executor, &created_by, reporter)? {
+            return Ok(instead);
         }
         self.say_why(index, &inputs, step, reporter);
         let parents = self.work(index).layers.clone();

@@ -8,10 +8,9 @@ use super::key::{self, Inputs};
 use super::points;
 use super::remote;
 use crate::error::{Kind, Result, fail};
-use crate::progress::{Event, Reporter};
 use crate::run::channel::{Channel, Message};
 use crate::run::prepare::{is_folder, lower_dirs, mount_overlay, resemble};
-use crate::run::step::{self, News, Watched};
+use crate::run::step::{self, Running};
 use crate::store::Store;
 use crate::store::cache::StepRecord;
 use crate::store::flight::{self, Flight};
@@ -22,7 +21,7 @@ use crate::sys::process::{self, Side};
 use crate::sys::{fault, mount, security};
 use anyhow::Context;
 use oci_spec::runtime::Spec;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::FileType;
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -110,6 +109,8 @@ pub struct Executor<'a> {
     network: Option<(OwnedFd, crate::run::network::Guard)>,
     /// Copies of context files for mounts, by what they are copies of.
     pub copies: BTreeMap<String, PathBuf>,
+    /// Whether one more program may run.
+    pub room: bool,
     scratches: usize,
 }
 
@@ -127,8 +128,6 @@ pub struct Program<'a> {
     pub trees: Vec<(PathBuf, OwnedFd)>,
     /// Without a seccomp program.
     pub no_seccomp: bool,
-    /// A shell for the person, in what a failed program has left of the layer.
-    pub interactive: bool,
 }
 
 impl<'a> Executor<'a> {
@@ -143,6 +142,7 @@ impl<'a> Executor<'a> {
             turn: None,
             network: None,
             copies: BTreeMap::new(),
+            room: true,
             scratches: 0,
         }
     }
@@ -152,22 +152,21 @@ impl<'a> Executor<'a> {
         self.store.lease(self.staging, &layers.iter().map(|layer| layer.id.as_str()).collect::<Vec<_>>())
     }
 
-    /// Takes the turn of making the step `key`, for the layer that is begun next. While another build has it this one
-    /// waits, and publishes before what it has made: who waits holds no flight. The caller then looks the step up again.
-    pub fn take_turn(&mut self, key: &str, reporter: &dyn Reporter) -> Result<()> {
+    /// Takes the turn of making the step `key`, for the layer that is begun next; false while another build has it. The
+    /// caller then looks the step up again.
+    pub fn take_turn(&mut self, key: &str) -> Result<bool> {
         self.turn = self.store.try_flight(flight::Kind::Step, key)?;
-        if self.turn.is_some() {
-            return Ok(());
-        }
-        self.collect(true)?;
-        let turn = self.store.flight(flight::Kind::Step, key, &mut |maker, pause| {
-            if let Some(maker) = maker {
-                reporter.report(Event::Waiting(format!("waiting for another build that runs this step: {maker}")));
-            }
-            self.pause(pause)
-        })?;
-        self.turn = Some(turn);
-        Ok(())
+        Ok(self.turn.is_some())
+    }
+
+    /// Whether it is worth trying again to take a turn.
+    pub fn may_take_turn(&self, key: &str) -> Result<bool> {
+        Ok(self.store.try_flight(flight::Kind::Step, key)?.is_some())
+    }
+
+    /// Who makes the step `key`, as far as that can be seen.
+    pub fn maker(&self, key: &str) -> String {
+        self.store.flight_maker(flight::Kind::Step, key)
     }
 
     /// Gives the turn back: the step need not be made.
@@ -182,8 +181,18 @@ impl<'a> Executor<'a> {
         if ready[0] == 0 { Ok(()) } else { Err(self.stopped()) }
     }
 
+    /// The other end of the conversation: when it is readable the build is to end.
+    pub fn front(&self) -> &Channel {
+        self.channel
+    }
+
+    /// Readable when the digest of a layer has come.
+    pub fn answers(&self) -> Option<BorrowedFd<'_>> {
+        self.hasher.as_ref().map(Hasher::answers)
+    }
+
     /// Why the front spoke: during a step it has only one thing to say.
-    fn stopped(&self) -> anyhow::Error {
+    pub fn stopped(&self) -> anyhow::Error {
         match self.channel.receive() {
             Ok(Some(Message::Signal(number))) => super::interrupted(number),
             _ => fail(Kind::System, "the build's front is gone"),
@@ -307,58 +316,52 @@ impl<'a> Executor<'a> {
         Ok(dir)
     }
 
-    /// Runs a program; gives its exit code.
-    pub fn run(&mut self, program: Program<'_>) -> Result<i32> {
+    /// Starts a program.
+    pub fn start(&mut self, program: Program<'_>) -> Result<Running> {
+        let work = self.work(program.number);
+        self.with_request(program, &work, step::start)
+    }
+
+    /// Runs a program with the person at its terminal, in what a failed one has left of its layer.
+    pub fn interact(&mut self, program: Program<'_>) -> Result<()> {
+        // The step will not be made here: who waits for it need not wait for a person.
+        self.made[program.number].flight = None;
+        // The kernel does not take a work folder again that a volatile mount has used.
+        let work = self.scratch("shell-work")?;
+        let channel = self.channel;
+        self.with_request(program, &work, |request| step::interact(request, channel))
+    }
+
+    /// Mounts what a program sees and has `act` use it.
+    fn with_request<T>(
+        &mut self,
+        program: Program<'_>,
+        work: &Path,
+        act: impl FnOnce(&step::Request<'_>) -> Result<T>,
+    ) -> Result<T> {
         use super::Network;
         if program.network == Network::Private {
             self.connect()?;
         }
-        let (root, trees) = self.root_for(&program)?;
-        // Copies, because layers are published while the step runs, which changes what these belong to.
-        let shared = self.network.as_ref().map(|(fd, _)| fd.try_clone()).transpose()?;
-        let answers = self.hasher.as_ref().map(|h| h.answers().try_clone_to_owned()).transpose()?;
+        let (root, trees) = self.root_for(&program, work)?;
         let anchor = self.anchor()?;
-        let request = step::Request {
+        act(&step::Request {
             spec: program.spec,
             root: &root,
             trees: &trees,
             anchor: &anchor,
-            network: match (program.network, &shared) {
+            network: match (program.network, &self.network) {
                 (Network::Host, _) => step::Network::Host,
-                (Network::Private, Some(fd)) => step::Network::Shared(fd.as_fd()),
+                (Network::Private, Some((fd, _))) => step::Network::Shared(fd.as_fd()),
                 _ => step::Network::None,
             },
             no_seccomp: program.no_seccomp,
-        };
-        let channel = self.channel;
-        if program.interactive {
-            // The step will not be made here: who waits for it need not wait for a person.
-            self.made[program.number].flight = None;
-            return step::interact(&request, channel).map(|()| 0);
-        }
-        let watched = Watched { stop: channel.as_fd(), beside: answers.as_ref().map(AsFd::as_fd) };
-        let mut collected = Ok(());
-        let code = step::run(&request, watched, &mut |news| match news {
-            News::Output(stderr, bytes) => {
-                let _ = channel.send(&Message::Progress(Event::Output { stderr, bytes: bytes.to_vec() }));
-                true
-            }
-            // Other builds may wait for it: a step before this one is finished for them, too.
-            News::Beside => {
-                collected = self.collect(false);
-                collected.is_ok()
-            }
-        })?;
-        collected?;
-        code.ok_or_else(|| self.stopped())
+        })
     }
 
     /// The root file system of a program, with every mount point, and where its trees go.
-    fn root_for(&mut self, program: &Program<'_>) -> Result<(Root, Vec<step::Tree>)> {
-        let number = program.number;
-        // The kernel does not take a work folder again that a volatile mount has used.
-        let work = if program.interactive { self.scratch("shell-work")? } else { self.work(number) };
-        let root = self.root_over(program, None, &work)?;
+    fn root_for(&mut self, program: &Program<'_>, work: &Path) -> Result<(Root, Vec<step::Tree>)> {
+        let root = self.root_over(program, None, work)?;
         let mounts = program.spec.mounts().iter().flatten().map(|m| (m.destination().as_path(), is_folder(m)));
         let mut targets: Vec<(&Path, bool)> = mounts.collect();
         let own = targets.len();

@@ -31,6 +31,7 @@ pub mod parse;
 mod pattern;
 mod points;
 pub mod remote;
+mod schedule;
 pub mod source;
 pub mod stage;
 pub mod state;
@@ -91,6 +92,8 @@ pub struct Options {
     pub target: Option<String>,
     /// Execute every step.
     pub no_cache: bool,
+    /// How many programs of RUN steps run at the same time.
+    pub jobs: Jobs,
     /// Network of RUN.
     pub network: Network,
     /// `--label`.
@@ -105,6 +108,21 @@ pub struct Options {
     pub shell_on_fail: bool,
     /// What every RUN is given besides.
     pub step: StepOptions,
+}
+
+/// How many programs of RUN steps may run at the same time; none means as many as there are processors, and a few at
+/// least, because many of them wait for the network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Jobs(pub Option<usize>);
+
+impl Jobs {
+    /// With fewer than this by default, steps that only wait would hold each other up.
+    const FEW: usize = 4;
+
+    fn most(self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.0.unwrap_or_else(|| processors().max(Jobs::FEW))
+    }
 }
 
 /// What the command line gives every RUN. It belongs to the place of the build, so it is part of no key, except for
@@ -225,7 +243,7 @@ fn attempt(store: &Store, options: &Options, walk: &mut Walk<'_>, reporter: &dyn
         }
         Ok(image)
     };
-    match walk.advance(None, reporter)? {
+    match walk.look_up(reporter)? {
         Progress::Done => {
             walk.save_index();
             record(walk.finish(None)?)
@@ -402,10 +420,10 @@ impl Reporter for Teller<'_> {
 
 fn work(store: &Store, walk: &mut Walk<'_>, channel: &Channel, staging: &Staging) -> Result<Finished> {
     let mut executor = Executor::new(store, channel, staging);
-    let advanced = walk.advance(Some(&mut executor), &Teller(channel));
+    let done = walk.run(&mut executor, &Teller(channel));
     walk.save_index();
-    let finished = match advanced {
-        Ok(_) => walk.finish(Some(&mut executor)),
+    let finished = match done {
+        Ok(()) => walk.finish(Some(&mut executor)),
         Err(error) => {
             // What was finished before the failing step stays in the cache.
             let _ = executor.collect(true);

@@ -1,21 +1,48 @@
 //! What RUN and WORKDIR do: each names the inputs of its key, asks the walk for the layer, and has it made where it is
-//! missing.
+//! missing. A RUN is done in two halves: its program is started, and when it has ended its layer is finished.
 //!
 //! Not here: COPY and ADD (`copy_step`), the order of steps and the look-up (`walk`), mounts and layers (`execute`).
 
 use super::Network;
 use super::StepOptions;
-use super::execute::{Executor, Program, TreeInputs};
+use super::execute::{Executor, Program, StageLayer, TreeInputs};
 use super::instruction::{Step, run::Run, workdir::Workdir};
 use super::key::Inputs;
-use super::mounts::Wanted;
-use super::walk::{Walk, located};
+use super::mounts::{Mounted, Wanted};
+use super::schedule::{PAUSE, Wait};
+use super::walk::{Outcome, Walk, located};
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::progress::{Event, Reporter};
+use crate::run::step::Running;
 use crate::run::{prepare, spec};
 use anyhow::Context as _;
 use oci_spec::runtime::Spec;
 use std::path::Path;
+
+/// A RUN whose program runs, and what is needed when it ends.
+pub(super) struct Pending {
+    /// The program; first, so that it is ended before anything that it uses.
+    pub(super) running: Running,
+    number: usize,
+    parents: Vec<StageLayer>,
+    inputs: Inputs,
+    also: Option<TreeInputs>,
+    created_by: String,
+    /// Holds the caches.
+    mounted: Mounted,
+    /// The command, for messages.
+    shown: String,
+    step: Step,
+    again: Again,
+}
+
+/// What a shell in the place of a failed program is started with.
+struct Again {
+    spec: Spec,
+    network: Network,
+    no_seccomp: bool,
+    wanted: Vec<Wanted>,
+}
 
 impl Walk<'_> {
     pub(super) fn run_step(
@@ -25,7 +52,7 @@ impl Walk<'_> {
         run: &Run,
         executor: Option<&mut Executor<'_>>,
         reporter: &dyn Reporter,
-    ) -> Result<bool> {
+    ) -> Result<Outcome> {
         let network = self.network_of(run);
         let state = &self.work(index).state;
         let argv = run.argv(&state.shell());
@@ -55,64 +82,77 @@ impl Walk<'_> {
         if let Some(quick) = also.as_ref().and_then(|also| also.known(executor.as_deref()))
             && self.cached(index, &quick, None, executor.as_deref(), &created_by, reporter)?
         {
-            return Ok(true);
+            return Ok(Outcome::Done);
         }
         let inputs = match (&also, executor.as_deref()) {
-            (Some(_), None) => return Ok(false),
+            (Some(_), None) => return Ok(Outcome::NeedsWorker),
             (Some(_), Some(executor)) => self.tree_inputs(step, &wanted, inputs, executor)?,
             (None, _) => inputs,
         };
         if self.cached(index, &inputs, also.as_ref(), executor.as_deref(), &created_by, reporter)? {
-            return Ok(true);
+            return Ok(Outcome::Done);
         }
-        let Some(executor) = executor else { return Ok(false) };
-        if self.made_meanwhile(index, &inputs, also.as_ref(), executor, &created_by, reporter)? {
-            return Ok(true);
+        let Some(executor) = executor else { return Ok(Outcome::NeedsWorker) };
+        if let Some(instead) = self.instead(index, &inputs, also.as_ref(), executor, &created_by, reporter)? {
+            return Ok(instead);
         }
+        if !executor.room {
+            executor.give_up_turn();
+            return Ok(Outcome::Waits(Wait::Room));
+        }
+        let mut mounted = match self.mount(&wanted, executor).map_err(|e| located(step, e))? {
+            Ok(mounted) => mounted,
+            Err(wait) => {
+                executor.give_up_turn();
+                return Ok(Outcome::Waits(wait));
+            }
+        };
         self.say_why(index, &inputs, step, reporter);
         let parents = self.work(index).layers.clone();
         let spec = self.run_spec(index, run, argv, user, network, executor)?;
-        let mut mounted = self.mount(&wanted, executor, reporter).map_err(|e| located(step, e))?;
         let with_mounts = with_variables(&spec, &mounted.env);
         let number = executor.begin(&parents)?;
-        let program = Program {
-            spec: with_mounts,
-            parents: &parents,
-            number,
-            network,
-            trees: std::mem::take(&mut mounted.trees),
-            no_seccomp: run.insecure || self.options.step.no_seccomp,
-            interactive: false,
-        };
-        let code = executor.run(program).map_err(|e| located(step, e))?;
+        let no_seccomp = run.insecure || self.options.step.no_seccomp;
+        let trees = std::mem::take(&mut mounted.trees);
+        let program = Program { spec: with_mounts, parents: &parents, number, network, trees, no_seccomp };
+        let running = executor.start(program).map_err(|e| located(step, e))?;
+        let shown = run.shown(&self.work(index).state.shell());
+        let step = step.clone();
+        let again = Again { spec, network, no_seccomp, wanted };
+        let pending = Pending { running, number, parents, inputs, also, created_by, mounted, shown, step, again };
+        Ok(Outcome::Started(Box::new(pending)))
+    }
+
+    /// The second half of a RUN, when its program has ended with `code`.
+    pub(super) fn run_ended(
+        &mut self,
+        index: usize,
+        pending: Pending,
+        code: i32,
+        executor: &mut Executor<'_>,
+        reporter: &dyn Reporter,
+    ) -> Result<Outcome> {
+        let Pending { number, parents, inputs, also, created_by, mounted, shown, step, again, .. } = pending;
         // Others may use the caches again.
         drop(mounted);
-        if code != 0 {
-            if self.options.shell_on_fail {
-                let program = Program {
-                    spec,
-                    parents: &parents,
-                    number,
-                    network,
-                    trees: Vec::new(),
-                    no_seccomp: run.insecure || self.options.step.no_seccomp,
-                    interactive: true,
-                };
-                self.show(index, program, &wanted, code, executor, reporter).map_err(|e| located(step, e))?;
-            }
-            let shown = run.shown(&self.work(index).state.shell());
-            let place = step.error(format!("the command {shown:?} did not complete successfully: exit code: {code}"));
-            return Err(fail(Kind::Exit(code), format!("{place:#}")));
+        if code == 0 {
+            return self.executed(index, number, parents, inputs, also, created_by, executor);
         }
-        self.executed(index, number, parents, inputs, also, created_by, executor)
+        if self.options.shell_on_fail {
+            self.show(index, number, &parents, again, code, executor, reporter).map_err(|e| located(&step, e))?;
+        }
+        let place = step.error(format!("the command {shown:?} did not complete successfully: exit code: {code}"));
+        Err(fail(Kind::Exit(code), format!("{place:#}")))
     }
 
     /// Lets the person look at what a failed step has left, with its mounts.
+    #[allow(clippy::too_many_arguments)]
     fn show(
         &mut self,
         index: usize,
-        mut program: Program<'_>,
-        wanted: &[Wanted],
+        number: usize,
+        parents: &[StageLayer],
+        again: Again,
         code: i32,
         executor: &mut Executor<'_>,
         reporter: &dyn Reporter,
@@ -121,15 +161,21 @@ impl Walk<'_> {
         reporter.report(Event::Warning(format!(
             "the command ended with exit code {code}; this shell is where it failed, and what it does is thrown away"
         )));
-        let mut mounted = self.mount(wanted, executor, reporter)?;
-        program.trees = std::mem::take(&mut mounted.trees);
-        let mut spec = with_variables(&program.spec, &mounted.env);
+        let mut mounted = loop {
+            match self.mount(&again.wanted, executor)? {
+                Ok(mounted) => break mounted,
+                Err(_) => executor.pause(PAUSE)?,
+            }
+        };
+        let trees = std::mem::take(&mut mounted.trees);
+        let mut spec = with_variables(&again.spec, &mounted.env);
         if let Some(process) = spec.process_mut() {
             process.set_args(Some(shell));
             process.set_terminal(Some(true));
         }
-        program.spec = with_variables(&spec, &["TERM=xterm".to_string()]);
-        executor.run(program).map(drop)
+        let spec = with_variables(&spec, &["TERM=xterm".to_string()]);
+        let (network, no_seccomp) = (again.network, again.no_seccomp);
+        executor.interact(Program { spec, parents, number, network, trees, no_seccomp })
     }
 
     fn check_insecure(&self, step: &Step) -> Result<()> {
@@ -157,16 +203,16 @@ impl Walk<'_> {
         argv: Vec<String>,
         user: String,
         network: Network,
-        executor: &Executor<'_>,
+        executor: &mut Executor<'_>,
     ) -> Result<Spec> {
         // A fixed name, so that a build does not depend on the machine's.
         const HOSTNAME: &str = "dhow-build";
         let given = &self.options.step;
-        let files = executor.folder("files")?;
+        let files = executor.scratch("files")?;
         let mut mounts = prepare::host_files(&files, network, HOSTNAME)?;
         host_words(&files, given, network)?;
         if let Some((name, content)) = run.script() {
-            let dir = executor.folder("script")?;
+            let dir = executor.scratch("script")?;
             let path = dir.join(name);
             std::fs::write(&path, content).with_context(|| format!("writing {}", path.display()))?;
             std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
@@ -210,7 +256,7 @@ impl Walk<'_> {
         workdir: &Workdir,
         executor: Option<&mut Executor<'_>>,
         reporter: &dyn Reporter,
-    ) -> Result<bool> {
+    ) -> Result<Outcome> {
         let work = self.work(index);
         let path = workdir.resolve(work.state.workdir());
         let user = work.state.config.config.user.clone().unwrap_or_default();
@@ -222,13 +268,19 @@ impl Walk<'_> {
             let clock = work.clock.clone();
             work.state = after;
             work.state.add_history(created_by, true, clock.as_deref());
-            return Ok(true);
+            return Ok(Outcome::Done);
         }
         if self.cached(index, &inputs, None, executor.as_deref(), &created_by, reporter)? {
             workdir.apply(&mut self.work(index).state);
-            return Ok(true);
+            return Ok(Outcome::Done);
         }
-        let Some(executor) = executor else { return Ok(false) };
+        let Some(executor) = executor else { return Ok(Outcome::NeedsWorker) };
+        if let Some(instead) = self.instead(index, &inputs, None, executor, &created_by, reporter)? {
+            if let Outcome::Done = instead {
+                workdir.apply(&mut self.work(index).state);
+            }
+            return Ok(instead);
+        }
         self.say_why(index, &inputs, step, reporter);
         let parents = self.work(index).layers.clone();
         let number = executor.begin(&parents)?;

@@ -2,7 +2,7 @@
 //!
 //! The same walk runs twice. In the front it only looks up, and stops before the first step that must be executed: a
 //! fully cached build starts no process. A worker, cloned from the front at that point, goes on from the same state with
-//! an [`Executor`].
+//! an [`Executor`], in the order that `schedule` gives it.
 
 use super::Options;
 use super::args::Globals;
@@ -10,8 +10,10 @@ use super::context::Context;
 use super::execute::{Executor, Memo, StageLayer, TreeInputs, published_chain};
 use super::instruction::{Instruction, Step, parse_trigger};
 use super::key::{self, Inputs};
+use super::schedule::Wait;
 use super::stage::{Base, Plan};
 use super::state::StageState;
+use super::steps::Pending;
 use crate::error::{Kind, Result, fail, fail_with, hint_of, kind_of};
 use crate::image::config::ImageConfig;
 use crate::progress::{Event, Reporter};
@@ -40,7 +42,7 @@ pub(super) struct StageWork {
     /// Time of the last layer; later metadata takes it, so that a cached rebuild gives the same image.
     pub(super) clock: Option<String>,
     /// Steps still to do, in order.
-    steps: std::collections::VecDeque<Step>,
+    pub(super) steps: std::collections::VecDeque<Step>,
     /// A step on the way was executed: what follows has a new parent.
     changed: bool,
 }
@@ -60,6 +62,18 @@ pub enum Progress {
     NeedsWorker,
 }
 
+/// What has come of one step.
+pub(super) enum Outcome {
+    /// It is done.
+    Done,
+    /// It must be executed, and there is no executor.
+    NeedsWorker,
+    /// Its program runs.
+    Started(Box<Pending>),
+    /// Nothing yet: it is to be tried again when what it waits for has come.
+    Waits(Wait),
+}
+
 /// The finished target, ready to be recorded.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Finished {
@@ -74,20 +88,21 @@ pub struct Walk<'a> {
     pub(super) store: &'a Store,
     pub(super) options: &'a Options,
     pub(super) plan: &'a Plan,
-    globals: Arc<Globals>,
+    pub(super) globals: Arc<Globals>,
     pub(super) context_file: &'a Path,
     pub(super) context: OnceCell<Context>,
     /// The contexts with a name, by their folder.
     pub(super) named: BTreeMap<PathBuf, OnceCell<Context>>,
     /// What remote sources were when this build asked for the first time: it does not ask again.
     pub(super) remotes: BTreeMap<String, String>,
-    /// Stages to do, in order; the first is the current one.
-    todo: std::collections::VecDeque<usize>,
+    /// Stages to do, in an order in which each comes after those that it needs.
+    pub(super) todo: std::collections::VecDeque<usize>,
     pub(super) stages: BTreeMap<usize, StageWork>,
     target: usize,
     number: usize,
     total: usize,
-    announced: bool,
+    /// The step at which a stage is, by its number.
+    pub(super) announced: BTreeMap<usize, usize>,
 }
 
 impl<'a> Walk<'a> {
@@ -116,27 +131,55 @@ impl<'a> Walk<'a> {
             target,
             number: 0,
             total,
-            announced: false,
+            announced: BTreeMap::new(),
         })
     }
 
-    /// Goes on: to the end, or without an executor to the first step that needs one.
-    pub fn advance(&mut self, mut executor: Option<&mut Executor<'_>>, reporter: &dyn Reporter) -> Result<Progress> {
+    /// Looks steps up, to the end or to the first one that needs an executor.
+    pub fn look_up(&mut self, reporter: &dyn Reporter) -> Result<Progress> {
         while let Some(index) = self.todo.front().copied() {
-            if !self.stages.contains_key(&index) {
-                self.begin_stage(index, executor.as_deref(), reporter)?;
+            if let Outcome::NeedsWorker = self.next(index, None, reporter)? {
+                return Ok(Progress::NeedsWorker);
             }
-            while let Some(step) = self.work(index).steps.front().cloned() {
-                self.announce(index, &step.text, reporter);
-                if !self.step(index, step, executor.as_deref_mut(), reporter)? {
-                    return Ok(Progress::NeedsWorker);
-                }
-                self.work(index).steps.pop_front();
-                self.announced = false;
-            }
-            self.todo.pop_front();
         }
         Ok(Progress::Done)
+    }
+
+    /// Begins a stage, or does its next step, or ends it.
+    pub(super) fn next(
+        &mut self,
+        index: usize,
+        executor: Option<&mut Executor<'_>>,
+        reporter: &dyn Reporter,
+    ) -> Result<Outcome> {
+        if !self.stages.contains_key(&index) {
+            self.begin_stage(index, executor.as_deref(), reporter)?;
+            // Its first step may need another stage than its base.
+            return Ok(Outcome::Done);
+        }
+        let Some(step) = self.work(index).steps.front().cloned() else {
+            self.todo.retain(|stage| *stage != index);
+            return Ok(Outcome::Done);
+        };
+        self.announce(index, &step.text, reporter);
+        let reporter = self.within(index, reporter);
+        let outcome = self.step(index, step, executor, &reporter)?;
+        if let Outcome::Done = outcome {
+            self.step_done(index, &reporter);
+        }
+        Ok(outcome)
+    }
+
+    /// Goes over to the next step of a stage.
+    pub(super) fn step_done(&mut self, index: usize, reporter: &dyn Reporter) {
+        let work = self.work(index);
+        work.steps.pop_front();
+        if work.steps.is_empty() {
+            self.todo.retain(|stage| *stage != index);
+        }
+        if let Some(number) = self.announced.remove(&index) {
+            reporter.report(Event::StepDone { number });
+        }
     }
 
     /// The target's configuration and layers, when the walk is done.
@@ -184,11 +227,11 @@ impl<'a> Walk<'a> {
     }
 
     fn announce(&mut self, index: usize, text: &str, reporter: &dyn Reporter) {
-        if self.announced {
+        if self.announced.contains_key(&index) {
             return;
         }
-        self.announced = true;
         self.number += 1;
+        self.announced.insert(index, self.number);
         let several = self.plan.stages.len() > 1;
         let stage = several.then(|| self.plan.stages[index].name.clone().unwrap_or_else(|| index.to_string()));
         reporter.report(Event::Step { number: self.number, total: self.total, stage, text: text.to_string() });
@@ -212,7 +255,6 @@ impl<'a> Walk<'a> {
             Base::Image(image) => image.clone(),
         };
         self.announce(index, &format!("FROM {shown}{name}"), reporter);
-        self.announced = false;
         let mut work = match base {
             Base::Scratch => self.stage_on(scratch(&platform), Vec::new(), None),
             Base::Stage(from) => {
@@ -236,6 +278,9 @@ impl<'a> Walk<'a> {
         steps.extend(stage.steps.iter().cloned());
         work.steps = steps.into();
         self.stages.insert(index, work);
+        if let Some(number) = self.announced.remove(&index) {
+            reporter.report(Event::StepDone { number });
+        }
         Ok(())
     }
 
@@ -254,19 +299,19 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Does one step; false when it needs an executor and there is none.
+    /// Does one step.
     fn step(
         &mut self,
         index: usize,
         mut step: Step,
         executor: Option<&mut Executor<'_>>,
         reporter: &dyn Reporter,
-    ) -> Result<bool> {
+    ) -> Result<Outcome> {
         let work = self.work(index);
         step.expand(&work.state.scope())?;
         let clock = work.clock.clone();
         if step.apply(&mut work.state, clock.as_deref())? {
-            return Ok(true);
+            return Ok(Outcome::Done);
         }
         match step.instruction.clone() {
             Instruction::Run(run) => self.run_step(index, &step, &run, executor, reporter),
@@ -310,9 +355,10 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
-    /// Before a step is executed: if another build is at the same step, waits for it. Then looks the step up again, since
-    /// it may have been made since the last look.
-    pub(super) fn made_meanwhile(
+    /// Before a step is executed: what to do instead, if anything. It waits where the digest of its parent may still
+    /// show that it need not be executed, or where another build is at the same step; and it is looked up again, since it
+    /// may have been made since the last look. With nothing in the way, the turn is taken.
+    pub(super) fn instead(
         &mut self,
         index: usize,
         inputs: &Inputs,
@@ -320,20 +366,33 @@ impl<'a> Walk<'a> {
         executor: &mut Executor<'_>,
         created_by: &str,
         reporter: &dyn Reporter,
-    ) -> Result<bool> {
+    ) -> Result<Option<Outcome>> {
         if self.options.no_cache {
-            return Ok(false);
+            return Ok(None);
         }
-        executor.take_turn(&inputs.key(&self.stages[&index].definition), reporter)?;
-        let found = self.cached(index, inputs, also, Some(executor), created_by, reporter)?;
-        if found {
+        if self.chain(index, Some(executor)).is_none() && self.is_as_before(index, inputs) {
+            return Ok(Some(Outcome::Waits(Wait::Digest)));
+        }
+        let key = inputs.key(&self.stages[&index].definition);
+        if !executor.take_turn(&key)? {
+            return Ok(Some(Outcome::Waits(Wait::Step(key))));
+        }
+        if self.cached(index, inputs, also, Some(executor), created_by, reporter)? {
             executor.give_up_turn();
+            return Ok(Some(Outcome::Done));
         }
-        Ok(found)
+        Ok(None)
     }
 
-    /// The chain at which a stage stands; none while one of its layers has no digest yet, so that nothing is waited for.
-    fn chain(&self, index: usize, executor: Option<&Executor<'_>>) -> Option<String> {
+    /// Whether the step that was last done at this place had the same inputs: it only stood on something else, perhaps.
+    fn is_as_before(&self, index: usize, inputs: &Inputs) -> bool {
+        let Some(step) = self.stages[&index].steps.front() else { return false };
+        let before = self.store.previous_inputs(&self.slot(index, step));
+        before.is_some_and(|before| inputs.0.iter().all(|input| before.contains(input)))
+    }
+
+    /// The chain at which a stage stands; none while one of its layers has no digest yet.
+    pub(super) fn chain(&self, index: usize, executor: Option<&Executor<'_>>) -> Option<String> {
         let work = &self.stages[&index];
         let own = &work.layers[work.base_layers..];
         match executor {
@@ -377,7 +436,7 @@ impl<'a> Walk<'a> {
         also: Option<TreeInputs>,
         created_by: String,
         executor: &mut Executor<'_>,
-    ) -> Result<bool> {
+    ) -> Result<Outcome> {
         let created = time::now();
         if let Some(step) = self.stages[&index].steps.front() {
             // Only what was done counts as the last time: a step that failed has left nothing to compare with.
@@ -391,7 +450,7 @@ impl<'a> Walk<'a> {
         work.state.add_history(created_by, false, Some(&created));
         let (base_chain, base_layers) = (work.base_chain.clone(), work.base_layers);
         executor.finish(number, Memo { parents, inputs, also, base_chain, base_layers, created })?;
-        Ok(true)
+        Ok(Outcome::Done)
     }
 }
 

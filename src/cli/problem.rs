@@ -48,7 +48,6 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "--init",
     "--ip",
     "--ipc",
-    "--jobs",
     "--link",
     "--log-driver",
     "--log-opt",

@@ -7,6 +7,7 @@ use crate::cli::output;
 use crate::progress::{Event, Reporter};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 /// How much of a quiet step's output is kept, to show it if the build fails.
@@ -21,12 +22,26 @@ pub struct Console {
 #[derive(Default)]
 struct State {
     streams: [Option<Stream>; 2],
-    kept: Vec<u8>,
+    /// The end of what each unfinished step of a quiet build wrote.
+    kept: BTreeMap<usize, Vec<u8>>,
+    /// Steps that have begun and are not done.
+    steps: BTreeMap<usize, OpenStep>,
     bar: Option<(String, ProgressBar)>,
     terminals: [Option<bool>; 2],
     /// Lines about what the build checks found.
     checks: Vec<String>,
 }
+
+/// A step that goes on, perhaps beside others.
+#[derive(Default)]
+struct OpenStep {
+    stage: Option<String>,
+    /// Of each stream, what has come since the last whole line that was shown.
+    lines: [Vec<u8>; 2],
+}
+
+/// A line of a step that goes on beside others is shown without its end when it gets longer than this.
+const LONG: usize = 16 * 1024;
 
 impl Console {
     /// A reporter; a quiet one shows warnings only.
@@ -38,55 +53,74 @@ impl Console {
     pub fn finish(&self) {
         let mut state = self.state.borrow_mut();
         state.clear_bar();
+        let open: Vec<usize> = state.steps.keys().copied().collect();
+        open.into_iter().for_each(|step| state.end_step(step));
         state.end_streams();
         let checks = std::mem::take(&mut state.checks);
         write(true, summary(&checks).as_bytes());
     }
 
-    /// After a quiet build failed: shows what its last step had to say.
+    /// After a quiet build failed: shows what the steps that were not done had to say.
     pub fn show_kept(&self) {
         let kept = std::mem::take(&mut self.state.borrow_mut().kept);
-        if !kept.is_empty() {
-            self.state.borrow_mut().output(true, &kept);
+        for (_, bytes) in kept.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
+            self.state.borrow_mut().output(true, &bytes);
             self.finish();
         }
     }
 
-    fn quiet_event(&self, event: Event) {
+    fn quiet_event(&self, step: usize, event: Event) {
         let mut state = self.state.borrow_mut();
         match event {
-            Event::Step { .. } => state.kept.clear(),
+            Event::StepDone { number } => {
+                state.kept.remove(&number);
+            }
             Event::Output { bytes, .. } => {
-                state.kept.extend_from_slice(&bytes);
-                let over = state.kept.len().saturating_sub(KEPT);
-                state.kept.drain(..over);
+                let kept = state.kept.entry(step).or_default();
+                kept.extend_from_slice(&bytes);
+                let over = kept.len().saturating_sub(KEPT);
+                kept.drain(..over);
             }
             Event::Warning(message) => output::warn(&message),
             _ => {}
+        }
+    }
+
+    /// Shows one event of a step; 0 for what belongs to none.
+    fn show(&self, step: usize, event: Event) {
+        let mut state = self.state.borrow_mut();
+        match event {
+            Event::Output { stderr, bytes } => match state.prefix(step) {
+                Some(prefix) => state.lines(step, &prefix, stderr, &bytes),
+                None => state.output(stderr, &bytes),
+            },
+            Event::Bytes { what, done, total } => state.transfer(what, done, total),
+            Event::Check { rule, line, message } => state.checks.push(format!("{rule}: {message} (line {line})")),
+            Event::StepDone { number } => state.end_step(number),
+            other => {
+                state.clear_bar();
+                state.end_streams();
+                if let Event::Step { number, stage, .. } = &other {
+                    state.steps.insert(*number, OpenStep { stage: stage.clone(), ..OpenStep::default() });
+                }
+                let prefix = state.prefix(step).unwrap_or_default();
+                match other {
+                    Event::Warning(message) => output::warn(&format!("{prefix}{message}")),
+                    Event::Waiting(why) => write(true, format!("{prefix}--> {}\n", one_line(&why)).as_bytes()),
+                    other => write(false, format!("{prefix}{}", words(&other)).as_bytes()),
+                }
+            }
         }
     }
 }
 
 impl Reporter for Console {
     fn report(&self, event: Event) {
-        if self.quiet {
-            return self.quiet_event(event);
-        }
-        let mut state = self.state.borrow_mut();
-        match event {
-            Event::Output { stderr, bytes } => state.output(stderr, &bytes),
-            Event::Bytes { what, done, total } => state.transfer(what, done, total),
-            Event::Check { rule, line, message } => state.checks.push(format!("{rule}: {message} (line {line})")),
-            other => {
-                state.clear_bar();
-                state.end_streams();
-                match other {
-                    Event::Warning(message) => output::warn(&message),
-                    Event::Waiting(why) => write(true, format!("--> {}\n", one_line(&why)).as_bytes()),
-                    other => write(false, words(&other).as_bytes()),
-                }
-            }
-        }
+        let (step, event) = match event {
+            Event::Of(step, event) => (step, *event),
+            event => (0, event),
+        };
+        if self.quiet { self.quiet_event(step, event) } else { self.show(step, event) }
     }
 }
 
@@ -100,9 +134,7 @@ fn words(event: &Event) -> String {
         Event::CacheHit { layer: Some(layer) } => format!("--> Using cache {}\n", one_line(layer)),
         Event::CacheHit { layer: None } => "--> Using cache\n".into(),
         Event::CacheMiss { why } => format!("--> miss: {}\n", one_line(why)),
-        Event::Output { .. } | Event::Waiting(_) | Event::Warning(_) | Event::Bytes { .. } | Event::Check { .. } => {
-            String::new()
-        }
+        _ => String::new(),
     }
 }
 
@@ -142,6 +174,46 @@ impl State {
         }
         let text = self.streams[usize::from(stderr)].get_or_insert_default().push(bytes);
         write(stderr, text.as_bytes());
+    }
+
+    /// What stands before the lines of a step while others go on beside it.
+    fn prefix(&self, step: usize) -> Option<String> {
+        let stage = self.steps.get(&step).filter(|_| self.steps.len() > 1)?.stage.as_ref()?;
+        Some(format!("[{}] ", one_line(stage)))
+    }
+
+    /// Shows the whole lines of a step that goes on beside others, and keeps the rest until it is whole.
+    fn lines(&mut self, step: usize, prefix: &str, stderr: bool, bytes: &[u8]) {
+        let Some(open) = self.steps.get_mut(&step) else { return };
+        let pending = &mut open.lines[usize::from(stderr)];
+        pending.extend_from_slice(bytes);
+        let whole = match pending.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => pending.drain(..=at).collect::<Vec<_>>(),
+            None if pending.len() > LONG => std::mem::take(pending),
+            None => return,
+        };
+        self.end_streams();
+        for line in whole.split_inclusive(|byte| *byte == b'\n') {
+            let mut line = [prefix.as_bytes(), line].concat();
+            if !line.ends_with(b"\n") {
+                line.push(b'\n');
+            }
+            self.output(stderr, &line);
+        }
+    }
+
+    fn end_step(&mut self, number: usize) {
+        let prefix = self.prefix(number);
+        if let Some(open) = self.steps.get_mut(&number) {
+            let rest = std::mem::take(&mut open.lines);
+            for (at, line) in rest.into_iter().enumerate().filter(|(_, line)| !line.is_empty()) {
+                match &prefix {
+                    Some(prefix) => self.output(at == 1, &[prefix.as_bytes(), &line, b"\n"].concat()),
+                    None => self.output(at == 1, &line),
+                }
+            }
+        }
+        self.steps.remove(&number);
     }
 
     fn end_streams(&mut self) {
@@ -201,7 +273,7 @@ mod tests {
         let console = Console::new(true);
         console.report(Event::Output { stderr: false, bytes: vec![b'x'; KEPT] });
         console.report(Event::Output { stderr: false, bytes: b"end".to_vec() });
-        assert_eq!(console.state.borrow().kept.len(), KEPT);
-        assert!(console.state.borrow().kept.ends_with(b"end"));
+        assert_eq!(console.state.borrow().kept[&0].len(), KEPT);
+        assert!(console.state.borrow().kept[&0].ends_with(b"end"));
     }
 }

@@ -30,22 +30,12 @@ pub enum Network<'a> {
     Shared(BorrowedFd<'a>),
 }
 
-/// What happens while the program runs.
+/// A program that was started. Dropping it kills it, with all that it started.
 #[derive(Debug)]
-pub enum News<'a> {
-    /// Output as it came; true for standard error.
-    Output(bool, &'a [u8]),
-    /// The descriptor `beside` is readable.
-    Beside,
-}
-
-/// What else is watched while the program runs.
-#[derive(Debug, Clone, Copy)]
-pub struct Watched<'a> {
-    /// When it becomes readable the program is killed.
-    pub stop: BorrowedFd<'a>,
-    /// Work that goes on meanwhile.
-    pub beside: Option<BorrowedFd<'a>>,
+pub struct Running {
+    /// Until it was waited for.
+    child: Option<Child>,
+    pipes: [Option<OwnedFd>; 2],
 }
 
 /// A mounted tree, and where a step is to see it.
@@ -73,22 +63,60 @@ pub struct Request<'a> {
     pub no_seccomp: bool,
 }
 
-/// Runs the process and gives its exit code, none when it was stopped. `news` answers whether what it was told of is still
-/// to be watched.
-pub fn run(request: &Request<'_>, watched: Watched<'_>, news: &mut dyn FnMut(News<'_>) -> bool) -> Result<Option<i32>> {
+/// Starts the process, with nothing to read and its output in pipes.
+pub fn start(request: &Request<'_>) -> Result<Running> {
     let (out, err) = (pipe_with(PipeFlags::CLOEXEC)?, pipe_with(PipeFlags::CLOEXEC)?);
     let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     let streams = Streams { fds: [null.as_fd(), out.1.as_fd(), err.1.as_fd()], terminal: None, devpts: None };
-    let child = start(request, streams)?;
-    drop((out.1, err.1));
-    follow(&child, [out.0, err.0], watched, news)
+    let child = launch(request, streams)?;
+    Ok(Running { child: Some(child), pipes: [Some(out.0), Some(err.0)] })
+}
+
+impl Running {
+    /// What becomes readable when there is something to do: output, or the end.
+    pub fn awaited(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        let [out, err] = &self.pipes;
+        // While a pipe is open the end can wait: there may be output to read before.
+        let open = out.is_some() || err.is_some();
+        let end = self.child.as_ref().filter(|_| !open).map(|child| child.pidfd.as_fd());
+        [out.as_ref().map(AsFd::as_fd), err.as_ref().map(AsFd::as_fd), end]
+    }
+
+    /// Reads a piece of output; `stderr` says of which stream, which must be readable. Nothing at its end.
+    pub fn read<'b>(&mut self, stderr: bool, buffer: &'b mut [u8]) -> &'b [u8] {
+        let pipe = &mut self.pipes[usize::from(stderr)];
+        let read = pipe.as_ref().map(|pipe| rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut *buffer)));
+        match read {
+            Some(Ok(n)) if n > 0 => &buffer[..n],
+            _ => {
+                *pipe = None;
+                &[]
+            }
+        }
+    }
+
+    /// Waits for the end, which must be near, and gives the exit code.
+    pub fn wait(&mut self) -> Result<i32> {
+        let child = self.child.take().context("a step is waited for once")?;
+        process::wait(&child).context("waiting for a step")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            let _ = process::signal(&child.pidfd, libc::SIGKILL);
+            // Until it is gone its files are in use.
+            let _ = process::wait(&child);
+        }
+    }
 }
 
 /// Runs the process on a terminal of its own, which is shown on the caller's, and waits for its end. The process of the
 /// request must ask for a terminal.
 pub fn interact(request: &Request<'_>, front: &Channel) -> Result<()> {
     let mut io = Io::with_terminal()?;
-    let child = start(request, io.streams())?;
+    let child = launch(request, io.streams())?;
     io.close_container_side();
     let raw = tty::RawMode::enter(process::standard(0)).context("switching the terminal to raw mode")?;
     let ended = monitor::watch(&child, io, Some(monitor::Front::Channel(front)));
@@ -97,7 +125,7 @@ pub fn interact(request: &Request<'_>, front: &Channel) -> Result<()> {
 }
 
 /// Makes the process; gives it once its program has been executed.
-fn start(request: &Request<'_>, streams: Streams<'_>) -> Result<Child> {
+fn launch(request: &Request<'_>, streams: Streams<'_>) -> Result<Child> {
     let (plan, network) = (plan_of(request)?, request.network);
     let trees: Vec<BorrowedFd<'_>> = request.trees.iter().map(|t| t.tree.as_fd()).collect();
     let (report_read, report) = pipe_with(PipeFlags::CLOEXEC).context("making a pipe")?;
@@ -143,41 +171,4 @@ fn plan_of(request: &Request<'_>) -> Result<Plan> {
         plan.credentials.seccomp = Default::default();
     }
     Ok(plan)
-}
-
-/// Passes output on until both pipes have ended and the program too.
-fn follow(
-    child: &Child,
-    pipes: [OwnedFd; 2],
-    watched: Watched<'_>,
-    news: &mut dyn FnMut(News<'_>) -> bool,
-) -> Result<Option<i32>> {
-    let mut pipes = pipes.map(Some);
-    let mut beside = watched.beside;
-    let mut buffer = vec![0u8; 32 << 10];
-    while pipes.iter().any(Option::is_some) {
-        let fds = [
-            (pipes[0].as_ref().map(AsFd::as_fd), libc::POLLIN),
-            (pipes[1].as_ref().map(AsFd::as_fd), libc::POLLIN),
-            (Some(watched.stop), libc::POLLIN),
-            (beside, libc::POLLIN),
-        ];
-        let ready = process::poll(&fds, -1).context("waiting for a step's output")?;
-        if ready[2] != 0 {
-            let _ = process::signal(&child.pidfd, libc::SIGKILL);
-            process::wait(child).context("waiting for a step")?;
-            return Ok(None);
-        }
-        if ready[3] != 0 && !news(News::Beside) {
-            beside = None;
-        }
-        for (stream, events) in ready.into_iter().take(2).enumerate() {
-            let Some(pipe) = pipes[stream].as_ref().filter(|_| events != 0) else { continue };
-            match rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut buffer)) {
-                Ok(n) if n > 0 && news(News::Output(stream == 1, &buffer[..n])) => {}
-                _ => pipes[stream] = None,
-            }
-        }
-    }
-    process::wait(child).context("waiting for a step").map(Some)
 }

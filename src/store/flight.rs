@@ -84,6 +84,12 @@ impl Store {
         }
     }
 
+    /// Who has the flight for `key`, as far as that can be seen: `process 7 (dhow build)`.
+    pub fn flight_maker(&self, kind: Kind, key: &str) -> String {
+        let file = File::open(self.flight_path(kind, key));
+        file.map_or_else(|_| "another dhow".into(), |file| lock::holder(&file))
+    }
+
     /// Waits until the flight for `key` (hex) can be taken. The caller must hold no other flight, and looks afterwards
     /// whether the thing has been made.
     ///
@@ -97,8 +103,7 @@ impl Store {
         idle: &mut dyn FnMut(Option<String>, Duration) -> Result<()>,
     ) -> Result<Flight> {
         lock::assert_order(Rank::Flight, Mode::Exclusive);
-        let path = self.flight_path(kind, key);
-        let maker = || File::open(&path).map_or_else(|_| "another dhow".into(), |file| lock::holder(&file));
+        let maker = || self.flight_maker(kind, key);
         let began = Instant::now();
         let mut told = false;
         let mut pause = Duration::from_millis(1);

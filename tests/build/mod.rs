@@ -1,6 +1,6 @@
 //! `dhow build` on real Dockerfiles: what the language means (`language`), what happens to files (`files`, and rule by
-//! rule `rules_copy`), where they come from (`contexts`, `remote`), what steps are given besides (`mounts`), what is
-//! cached and why not (`cache`), what is likely a mistake
+//! rule `rules_copy`), where they come from (`contexts`, `remote`), what steps are given besides (`mounts`), what goes on at
+//! the same time (`parallel`), what is cached and why not (`cache`), what is likely a mistake
 //! (`checks`), and how builds fail and end (`failures`).
 
 mod cache;
@@ -10,6 +10,7 @@ mod failures;
 mod files;
 mod language;
 mod mounts;
+mod parallel;
 mod remote;
 mod rules;
 mod rules_cache;

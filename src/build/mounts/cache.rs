@@ -1,14 +1,14 @@
-//! Cache mounts: which folder of the store a step gets, waiting for it, and what a new one begins with.
+//! Cache mounts: which folder of the store a step gets, whom it waits for, and what a new one begins with.
 //!
 //! A cache is known by its name, by where its first contents come from, and by owner and mode, since a new one has those.
-//! A step that needs several takes them in the order of their folders, so that two builds never wait for each other.
+//! A step that needs several takes all or none, so that no two steps ever wait for each other.
 
 use super::Wanted;
 use crate::build::copy::{self as files, Request, Source};
 use crate::build::execute::{Executor, StageLayer};
 use crate::build::instruction::mount::{Access, Kind, Origin, Sharing};
+use crate::build::schedule::Wait;
 use crate::error::{Kind as Fault, Result, fail};
-use crate::progress::{Event, Reporter};
 use crate::run::time;
 use crate::store::mounts::{CacheMount, CacheMountRecord, cache_mount_id};
 use crate::sys::lock::Mode;
@@ -18,11 +18,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
-
-/// How long to wait before looking again whether a cache is free. Waiting in the kernel could not be
-/// interrupted.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// How many builds at most may each have a private copy of one cache.
 const MOST_PRIVATE: usize = 1000;
@@ -37,12 +32,8 @@ struct Asked<'a> {
     layers: Option<&'a [StageLayer]>,
 }
 
-/// Takes every cache of a step, made if it is new, by the ids that [`id`] gives.
-pub(super) fn take(
-    all: &[Wanted],
-    executor: &mut Executor<'_>,
-    reporter: &dyn Reporter,
-) -> Result<BTreeMap<String, CacheMount>> {
+/// Takes every cache of a step, made if it is new, by the ids that [`id`] gives; or none, and says which one is in use.
+pub(super) fn take(all: &[Wanted], executor: &mut Executor<'_>) -> Result<Result<BTreeMap<String, CacheMount>, Wait>> {
     if all.iter().any(|w| matches!(w.kind, Kind::Cache { .. }) && w.layers.is_some()) {
         // The first contents are known by their digests.
         executor.collect(true)?;
@@ -55,17 +46,18 @@ pub(super) fn take(
         if taken.contains_key(&one.id) {
             continue;
         }
+        let mode = if one.sharing == Sharing::Locked { Mode::Exclusive } else { Mode::Shared };
         let mount = match one.sharing {
-            Sharing::Shared => wait(&one, Mode::Shared, executor, reporter)?,
-            Sharing::Locked => wait(&one, Mode::Exclusive, executor, reporter)?,
-            Sharing::Private => private(&one, executor)?,
+            Sharing::Private => Some(private(&one, executor)?),
+            Sharing::Shared | Sharing::Locked => executor.store().try_cache_mount(&one.id, mode)?,
         };
+        let Some(mount) = mount else { return Ok(Err(Wait::Cache { id: one.id, name: one.name, mode })) };
         if !mount.exists() {
             fill(&one, &mount, executor).with_context(|| format!("making the cache mount {}", one.name))?;
         }
         taken.insert(one.id, mount);
     }
-    Ok(taken)
+    Ok(Ok(taken))
 }
 
 /// The id of a cache mount; nothing for another mount.
@@ -83,20 +75,6 @@ fn ask<'a>(wanted: &'a Wanted, executor: &Executor<'_>) -> Option<Asked<'a>> {
     let owner = format!("{}:{} {:o}", access.uid, access.gid, access.mode);
     let id = cache_mount_id(&[&name, base.as_deref().unwrap_or_default(), source, &owner]);
     Some(Asked { id, name, sharing: *sharing, access: *access, origin, layers })
-}
-
-fn wait(one: &Asked<'_>, mode: Mode, executor: &Executor<'_>, reporter: &dyn Reporter) -> Result<CacheMount> {
-    let mut told = false;
-    loop {
-        if let Some(mount) = executor.store().try_cache_mount(&one.id, mode)? {
-            return Ok(mount);
-        }
-        if !told {
-            reporter.report(Event::Waiting(format!("waiting for the cache mount {}: another build uses it", one.name)));
-            told = true;
-        }
-        executor.pause(PAUSE)?;
-    }
 }
 
 fn private(one: &Asked<'_>, executor: &Executor<'_>) -> Result<CacheMount> {

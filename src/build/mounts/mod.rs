@@ -22,9 +22,9 @@ use super::instruction::Step;
 use super::instruction::mount::{Access, Kind, Origin};
 use super::instruction::run::Run;
 use super::key::{self, Inputs};
+use super::schedule::Wait;
 use super::walk::{Walk, located};
 use crate::error::Result;
-use crate::progress::Reporter;
 use crate::store::mounts::CacheMount;
 use crate::sys::mount::{self, Attr};
 use anyhow::Context as _;
@@ -160,14 +160,13 @@ impl Walk<'_> {
         Ok(inputs)
     }
 
-    /// Mounts everything.
-    pub(super) fn mount(
-        &self,
-        all: &[Wanted],
-        executor: &mut Executor<'_>,
-        reporter: &dyn Reporter,
-    ) -> Result<Mounted> {
-        let mut mounted = Mounted { caches: cache::take(all, executor, reporter)?, ..Mounted::default() };
+    /// Mounts everything; or nothing, and says for which cache to wait.
+    pub(super) fn mount(&self, all: &[Wanted], executor: &mut Executor<'_>) -> Result<Result<Mounted, Wait>> {
+        let caches = match cache::take(all, executor)? {
+            Ok(caches) => caches,
+            Err(wait) => return Ok(Err(wait)),
+        };
+        let mut mounted = Mounted { caches, ..Mounted::default() };
         let mut agents = 0;
         for wanted in all {
             let tree = match &wanted.kind {
@@ -205,7 +204,7 @@ impl Walk<'_> {
                 mounted.trees.push((target.clone(), tree));
             }
         }
-        Ok(mounted)
+        Ok(Ok(mounted))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::Verb;
 use super::context::{BuilderContext, find_dockerfile};
-use crate::build::Options;
 use crate::build::named::{Contexts, Named, Value};
 use crate::build::obtain::{self, Obtained};
+use crate::build::{Jobs, Options};
 use crate::cli::checks::{self, Call};
 use crate::cli::flags::network::NetworkFlags;
 use crate::cli::flags::step::StepFlags;
@@ -45,6 +45,9 @@ pub struct Build {
     /// Do every step again
     #[arg(long)]
     no_cache: bool,
+    /// How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<usize>,
     /// Check the Dockerfile for likely mistakes and build nothing; exit code 1 if there are any
     #[arg(long = "check")]
     only_check: bool,
@@ -158,6 +161,7 @@ impl Build {
             args: build_args(&self.build_arg)?,
             target: self.target.clone(),
             no_cache: self.no_cache,
+            jobs: Jobs(self.jobs.map(|jobs| if jobs == 0 { usize::MAX } else { jobs })),
             network: self.network.resolve()?,
             labels: labels::parse(&self.label)?,
             shell_on_fail: self.shell_on_fail,

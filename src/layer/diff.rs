@@ -47,18 +47,44 @@ pub(super) fn write_hollow(tree: &Root, out: &mut dyn Write) -> Result<Counts> {
 }
 
 fn write(tree: &Root, skip: &[PathBuf], hollow: bool, out: &mut dyn Write) -> Result<Counts> {
-    let mut walk = Walk {
-        tree,
-        hollow,
-        skip: skip.iter().map(|path| skip_key(path)).collect(),
-        writer: TarWriter::new(out),
-        links: HashMap::new(),
-        counts: Counts::default(),
-    };
-    walk.run()?;
-    let Walk { writer, mut counts, .. } = walk;
-    counts.tar_size = writer.finish()?;
-    Ok(counts)
+    let mut entries = Entries { hollow, ..Entries::new(Look::default(), out) };
+    let skip = skip.iter().map(|path| skip_key(path)).collect();
+    Walk { tree, skip, entries: &mut entries }.run()?;
+    entries.finish()
+}
+
+/// The times that files get in a tar.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Times {
+    /// Their own.
+    #[default]
+    Own,
+    /// Their own, but none after this one (seconds since 1970).
+    Until(i64),
+    /// All the same.
+    All(i64),
+}
+
+impl Times {
+    fn of(self, own: (i64, u32)) -> (i64, u32) {
+        match self {
+            Times::Until(limit) if own > (limit, 0) => (limit, 0),
+            Times::All(time) => (time, 0),
+            Times::Own | Times::Until(_) => own,
+        }
+    }
+}
+
+/// How files show in a tar.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Look {
+    /// Their times.
+    pub times: Times,
+    /// Nothing lies below: what stands for removed names is left out.
+    pub whole: bool,
+    /// Without owners, attributes, set-uid and set-gid: for a person's own folder, where those of an image would give
+    /// away what is the person's.
+    pub plain: bool,
 }
 
 /// Digest and sizes of the tar that [`write_tar`] would write.
@@ -85,23 +111,18 @@ struct Level {
     path_len: usize,
 }
 
-struct Walk<'a> {
+struct Walk<'a, 'out> {
     tree: &'a Root,
-    /// Files are written as if they were empty.
-    hollow: bool,
     skip: HashSet<Vec<u8>>,
-    writer: TarWriter<'a>,
-    /// Inodes with several names → the first name seen.
-    links: HashMap<(u64, u64), Vec<u8>>,
-    counts: Counts,
+    entries: &'a mut Entries<'out>,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     fn run(&mut self) -> Result<()> {
         let mut path = Vec::new();
         let top = self.tree.as_fd().try_clone_to_owned().context("cannot open the layer")?;
         if xattr::get(top.as_fd(), OPAQUE_XATTR).context("cannot read the layer")?.is_some_and(|v| v == b"y") {
-            self.marker(OPAQUE_NAME.to_vec())?;
+            self.entries.marker(OPAQUE_NAME.to_vec())?;
         }
         let mut stack = vec![level(top, &path)?];
         while let Some(here) = stack.last_mut() {
@@ -126,7 +147,7 @@ impl Walk<'_> {
             if !self.skip.is_empty() && self.skip.contains(&path) {
                 continue;
             }
-            if let Some(fd) = self.entry(parent, &entry, &path)? {
+            if let Some(fd) = self.entries.entry(parent, &entry, &path, false)? {
                 let next = level(fd, &path)?;
                 stack.push(next);
                 if let Some(far) = stack.len().checked_sub(MAX_OPEN + 1) {
@@ -136,9 +157,38 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
 
-    /// Writes one entry; gives back the directory if it is one.
-    fn entry(&mut self, parent: BorrowedFd<'_>, entry: &DirEntry, path: &[u8]) -> Result<Option<OwnedFd>> {
+/// Writes entries, each from its file.
+pub(super) struct Entries<'a> {
+    look: Look,
+    /// Files are written as if they were empty.
+    hollow: bool,
+    writer: TarWriter<'a>,
+    /// Inodes with several names → the first name seen.
+    links: HashMap<(u64, u64), Vec<u8>>,
+    counts: Counts,
+}
+
+impl<'a> Entries<'a> {
+    pub(super) fn new(look: Look, out: &'a mut dyn Write) -> Entries<'a> {
+        let (writer, links, counts) = (TarWriter::new(out), HashMap::new(), Counts::default());
+        Entries { look, hollow: false, writer, links, counts }
+    }
+
+    /// Writes the end of the tar.
+    pub(super) fn finish(self) -> Result<Counts> {
+        Ok(Counts { tar_size: self.writer.finish()?, ..self.counts })
+    }
+
+    /// Writes one entry; gives back the directory if it is one. `hides`: it hides what is below, whatever it says itself.
+    pub(super) fn entry(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        entry: &DirEntry,
+        path: &[u8],
+        hides: bool,
+    ) -> Result<Option<OwnedFd>> {
         if entry.name.as_bytes().starts_with(WHITEOUT_PREFIX) {
             return Err(fail(
                 Kind::User,
@@ -146,7 +196,7 @@ impl Walk<'_> {
             ));
         }
         match entry.kind {
-            FileType::Directory => return self.directory(parent, &entry.name, path).map(Some),
+            FileType::Directory => return self.directory(parent, &entry.name, path, hides).map(Some),
             FileType::RegularFile => self.file(parent, &entry.name, path)?,
             FileType::Socket => {}
             _ => self.special(parent, &entry.name, path)?,
@@ -154,12 +204,12 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    fn directory(&mut self, parent: BorrowedFd<'_>, name: &OsStr, path: &[u8]) -> Result<OwnedFd> {
+    fn directory(&mut self, parent: BorrowedFd<'_>, name: &OsStr, path: &[u8], hides: bool) -> Result<OwnedFd> {
         let fd = path::open_dir_at(parent, name).with_context(|| cannot(path))?;
         let stat = fs::fstat(&fd).with_context(|| cannot(path))?;
         let (xattrs, opaque) = read_xattrs(fd.as_fd(), path)?;
         self.head(EntryKind::Directory, path, b"", 0, &stat, &xattrs)?;
-        if opaque == Opaque::Hides {
+        if hides || opaque == Opaque::Hides {
             self.marker([path, b"/", OPAQUE_NAME].concat())?;
         }
         Ok(fd)
@@ -223,7 +273,10 @@ impl Walk<'_> {
     }
 
     /// An empty file whose name is its meaning. Owner and time are fixed: they mean nothing.
-    fn marker(&mut self, path: Vec<u8>) -> Result<()> {
+    pub(super) fn marker(&mut self, path: Vec<u8>) -> Result<()> {
+        if self.look.whole {
+            return Ok(());
+        }
         self.counts.files += 1;
         self.writer.head(&Head {
             kind: EntryKind::File,
@@ -252,12 +305,12 @@ impl Walk<'_> {
             kind,
             path,
             link,
-            mode: stat.st_mode & 0o7777,
-            uid: stat.st_uid,
-            gid: stat.st_gid,
+            mode: stat.st_mode & if self.look.plain { 0o1777 } else { 0o7777 },
+            uid: if self.look.plain { 0 } else { stat.st_uid },
+            gid: if self.look.plain { 0 } else { stat.st_gid },
             size,
-            mtime: (stat.st_mtime, stat.st_mtime_nsec as u32),
-            xattrs,
+            mtime: self.look.times.of((stat.st_mtime, stat.st_mtime_nsec as u32)),
+            xattrs: if self.look.plain { &[] } else { xattrs },
         })
     }
 }

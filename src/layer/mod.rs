@@ -13,7 +13,9 @@ pub mod diff;
 mod entry;
 pub mod extract;
 mod header;
+mod intake;
 pub mod members;
+pub mod merge;
 mod meta;
 mod pax;
 pub mod plain;
@@ -23,6 +25,7 @@ mod sparse;
 mod writer;
 
 use crate::image::digest::DiffId;
+pub use intake::{take_in, through};
 use serde::{Deserialize, Serialize};
 
 /// What is known of a layer once its tar has been read or written.

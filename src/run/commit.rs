@@ -9,7 +9,7 @@ use crate::error::{Kind, Result, fail_with};
 use crate::image::config::{Execution, History, ImageConfig};
 use crate::image::manifest::Platform;
 use crate::image::reference::Reference;
-use crate::layer::{LayerInfo, diff, extract};
+use crate::layer::{self, LayerInfo, diff};
 use crate::store::Store;
 use crate::store::container::{ContainerRecord, short};
 use crate::store::image::ImageRecord;
@@ -19,10 +19,6 @@ use crate::sys::path::Root;
 use crate::sys::{fault, userns};
 use anyhow::Context;
 use rustix::fs::FileType;
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where every container has files of ours (see `prepare::host_files`).
@@ -178,36 +174,14 @@ fn copy_twice(upper: &Root, skip: &[PathBuf], into: &Path) -> Result<(PathBuf, L
 
 /// Copies a tree in overlay form by its canonical tar, which gives the digest on the way: the data is read once.
 fn copy(upper: &Root, skip: &[PathBuf], made: &Path) -> Result<LayerInfo> {
-    let fs_dir = made.join("fs");
-    fs::create_dir_all(&fs_dir).with_context(|| format!("making {}", fs_dir.display()))?;
-    fs::set_permissions(&fs_dir, fs::Permissions::from_mode(0o755))?;
-    let into = Root::open(&fs_dir).with_context(|| format!("opening {}", fs_dir.display()))?;
-    let (read, write) = pipe_with(PipeFlags::CLOEXEC).context("making a pipe")?;
-    // A larger pipe lets reading and writing go on side by side; refused where the user has too many of them.
-    let _ = fcntl_setpipe_size(&write, 1 << 20);
-    std::thread::scope(|scope| {
-        // Nobody clones while this thread lives: it ends with the scope.
-        let writer = scope.spawn(move || diff::write_tar(upper, skip, &mut File::from(write)));
-        let extracted = extract::extract(File::from(read), &into, extract::Options::default());
-        let written = writer.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the writer of the tar broke off")));
-        match (written, extracted) {
-            // The reader gave up first: it knows why.
-            (Err(error), Err(cause)) if is_broken_pipe(&error) => Err(cause),
-            (Err(error), _) => Err(error),
-            (Ok(_), extracted) => Ok(extracted?.info),
-        }
-    })
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let of = |e: &(dyn std::error::Error + 'static)| e.downcast_ref::<io::Error>().map(io::Error::kind);
-    error.chain().any(|e| of(e) == Some(io::ErrorKind::BrokenPipe))
+    layer::take_in(|out| diff::write_tar(upper, skip, out), made)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     #[test]
     fn a_copy_is_faithful_and_knows_its_digest() {

@@ -26,11 +26,13 @@ pub mod listing;
 mod mounts;
 pub mod named;
 pub mod obtain;
+pub mod output;
 pub mod owner;
 pub mod parse;
 mod pattern;
 mod points;
 pub mod remote;
+pub mod result;
 mod schedule;
 pub mod source;
 pub mod stage;
@@ -108,6 +110,32 @@ pub struct Options {
     pub shell_on_fail: bool,
     /// What every RUN is given besides.
     pub step: StepOptions,
+    /// What is asked of the image besides its steps.
+    pub result: result::Wanted,
+    /// Where the result goes; nothing means to the store.
+    pub outputs: Vec<output::Output>,
+    /// `--from`: the image of the first stage.
+    pub first_base: Option<String>,
+}
+
+impl Options {
+    /// Whether the image is recorded: always, unless only its files or the cache are wanted and it has no name.
+    fn is_recorded(&self) -> bool {
+        use output::Output;
+        let only_cache = self.outputs.iter().any(|output| matches!(output, Output::CacheOnly));
+        self.outputs.is_empty() || self.outputs.iter().any(Output::needs_record) || !self.tags.is_empty() && !only_cache
+    }
+}
+
+/// What a build gives.
+#[derive(Debug)]
+pub struct Built {
+    /// The image; its blobs are only in the store if it is recorded.
+    pub image: ImageRecord,
+    /// Whether the store has the image.
+    pub recorded: bool,
+    /// Bytes of its manifest.
+    pub manifest_size: u64,
 }
 
 /// How many programs of RUN steps may run at the same time; none means as many as there are processors, and a few at
@@ -165,7 +193,10 @@ fn prepare(options: &Options) -> Result<Prepared> {
     let (path, bytes) = dockerfile(&options)?;
     let shown = path.file_name().map_or_else(|| "Dockerfile".into(), |n| n.to_string_lossy().into_owned());
     let file = parse::parse(&shown, &bytes)?;
-    let plan = stage::plan(&file, options.contexts.clone())?;
+    let mut plan = stage::plan(&file, options.contexts.clone())?;
+    if let Some(base) = &options.first_base {
+        plan.stages[0].base = base.clone();
+    }
     let target = plan.target(options.target.as_deref())?;
     let globals = plan.globals(target, &options.args, &args::Platform::host())?;
     Ok(Prepared { options, path, file, plan, target, globals })
@@ -211,7 +242,7 @@ pub fn check(store: &Store, options: &Options, reporter: &dyn Reporter) -> Resul
 }
 
 /// Builds an image, records it and names it.
-pub fn build(store: &Store, options: &Options, reporter: &dyn Reporter) -> Result<ImageRecord> {
+pub fn build(store: &Store, options: &Options, reporter: &dyn Reporter) -> Result<Built> {
     let prepared = prepare(options)?;
     let checked = prepared.check(store)?;
     let notes = prepared.notes().into_iter().chain(checked.notes.iter().cloned());
@@ -235,25 +266,19 @@ pub fn build(store: &Store, options: &Options, reporter: &dyn Reporter) -> Resul
 }
 
 /// Walks through the build and records what comes of it.
-fn attempt(store: &Store, options: &Options, walk: &mut Walk<'_>, reporter: &dyn Reporter) -> Result<ImageRecord> {
-    let record = |finished: Finished| {
-        let image = store.record_image(finished.config, finished.layers)?;
-        for tag in &options.tags {
-            store.set_name(tag, &image.manifest)?;
-        }
-        Ok(image)
-    };
+fn attempt(store: &Store, options: &Options, walk: &mut Walk<'_>, reporter: &dyn Reporter) -> Result<Built> {
+    let complete = |finished: Finished, staging| result::complete(store, options, finished, staging, reporter);
     match walk.look_up(reporter)? {
         Progress::Done => {
             walk.save_index();
-            record(walk.finish(None)?)
+            complete(walk.finish(None)?, None)
         }
         Progress::NeedsWorker => {
             // A build is the command that can afford to look for what killed ones have left.
             crate::run::control::sweep(store)?;
             let staging = store.staging()?;
             // Held until the image is recorded: nobody else names the layers before.
-            let image = in_worker(store, walk, &staging, reporter).and_then(record);
+            let image = in_worker(store, walk, &staging, reporter).and_then(|f| complete(f, Some(&staging)));
             staging.remove()?;
             if image.is_ok()
                 && let Err(error) = store.cache_budget().and_then(|budget| store.trim_cache(budget))

@@ -36,6 +36,8 @@ pub(super) struct StageWork {
     base_chain: String,
     /// How many those are.
     base_layers: usize,
+    /// How many entries of the history are the base image's.
+    base_history: usize,
     /// Like a chain, but over the inputs of each step: two builds of the same have it in common before any digest is
     /// known.
     definition: String,
@@ -81,6 +83,10 @@ pub struct Finished {
     pub config: ImageConfig,
     /// Lowest first.
     pub layers: Vec<LayerRef>,
+    /// How many of them are the base image's.
+    pub base_layers: usize,
+    /// How many entries of the history are the base image's.
+    pub base_history: usize,
 }
 
 /// The state of a build.
@@ -184,18 +190,14 @@ impl<'a> Walk<'a> {
 
     /// The target's configuration and layers, when the walk is done.
     pub fn finish(&mut self, executor: Option<&mut Executor<'_>>) -> Result<Finished> {
-        let labels = self.options.labels.clone();
         let work = self.stages.get_mut(&self.target).expect("a walk that is done has been at its target");
         let mut config = work.state.config.clone();
-        if !labels.is_empty() {
-            config.config.labels.get_or_insert_default().extend(labels);
-        }
         config.created = Some(work.clock.clone().unwrap_or_else(|| "1970-01-01T00:00:00Z".into()));
         let layers = match executor {
             Some(executor) => executor.references(&work.layers)?,
             None => published(&work.layers)?,
         };
-        Ok(Finished { config, layers })
+        Ok(Finished { config, layers, base_layers: work.base_layers, base_history: work.base_history })
     }
 
     /// The layers in the store on which its stages stand so far.
@@ -287,7 +289,11 @@ impl<'a> Walk<'a> {
     fn stage_on(&self, mut config: ImageConfig, layers: Vec<LayerRef>, clock: Option<String>) -> StageWork {
         let base_chain = layers.iter().fold(String::new(), |chain, layer| key::chain(&chain, &layer.diff_id));
         config.created = None;
+        if self.options.result.drop_base_labels {
+            config.config.labels = None;
+        }
         StageWork {
+            base_history: config.history.len(),
             state: StageState::new(config, self.globals.clone()),
             base_layers: layers.len(),
             layers: layers.into_iter().map(StageLayer::Published).collect(),

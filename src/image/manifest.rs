@@ -218,17 +218,22 @@ impl Index {
     }
 }
 
-/// The bytes of an OCI manifest: the same input gives the same bytes.
-pub fn build_manifest(config: &Descriptor, layers: &[Descriptor]) -> Vec<u8> {
-    build(OCI_MANIFEST, config, layers)
+/// The bytes of an OCI manifest with these notes: the same input gives the same bytes.
+pub fn build_manifest(config: &Descriptor, layers: &[Descriptor], annotations: &BTreeMap<String, String>) -> Vec<u8> {
+    build(OCI_MANIFEST, config, layers, annotations)
 }
 
 /// The bytes of a manifest of Docker's schema 2.
 pub fn build_docker_manifest(config: &Descriptor, layers: &[Descriptor]) -> Vec<u8> {
-    build(DOCKER_MANIFEST, config, layers)
+    build(DOCKER_MANIFEST, config, layers, &BTreeMap::new())
 }
 
-fn build(media_type: &str, config: &Descriptor, layers: &[Descriptor]) -> Vec<u8> {
+fn build(
+    media_type: &str,
+    config: &Descriptor,
+    layers: &[Descriptor],
+    annotations: &BTreeMap<String, String>,
+) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Out<'a> {
@@ -236,8 +241,10 @@ fn build(media_type: &str, config: &Descriptor, layers: &[Descriptor]) -> Vec<u8
         media_type: &'a str,
         config: &'a Descriptor,
         layers: &'a [Descriptor],
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        annotations: &'a BTreeMap<String, String>,
     }
-    let out = Out { schema_version: 2, media_type, config, layers };
+    let out = Out { schema_version: 2, media_type, config, layers, annotations };
     serde_json::to_vec(&out).expect("strings and numbers always serialise")
 }
 
@@ -253,8 +260,8 @@ mod tests {
     fn a_built_manifest_reads_back() {
         let config = descriptor(OCI_CONFIG);
         let layers = [descriptor(OCI_LAYER), descriptor(OCI_LAYER_GZIP)];
-        let bytes = build_manifest(&config, &layers);
-        assert_eq!(bytes, build_manifest(&config, &layers));
+        let bytes = build_manifest(&config, &layers, &BTreeMap::new());
+        assert_eq!(bytes, build_manifest(&config, &layers, &BTreeMap::new()));
         let manifest = parse_manifest(&bytes).unwrap();
         assert_eq!((manifest.config, manifest.layers.as_slice()), (config, layers.as_slice()));
         assert_eq!(manifest.media_type, OCI_MANIFEST);

@@ -130,15 +130,7 @@ fn layer_of(store: &Store, container: &ContainerRecord, staging: &Staging) -> Re
         if info.files == 0 {
             return Ok(None);
         }
-        let record = LayerRecord {
-            diff_id: info.diff_id.to_string(),
-            tar_size: info.tar_size,
-            content_size: info.content_size,
-            files: info.files,
-            recipe: false,
-            unsynced_boot: String::new(),
-        };
-        store.publish_layer(staging, &made, record).map(Some)
+        store.publish_layer(staging, &made, LayerRecord::of(&info)).map(Some)
     });
     staging.empty_here()?;
     result

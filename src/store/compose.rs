@@ -10,58 +10,93 @@ use crate::image::config::ImageConfig;
 use crate::image::digest::Digest;
 use crate::image::manifest::{self, Descriptor};
 use crate::sys::fault;
+use std::collections::BTreeMap;
 
 /// What Docker shows for an image that does not say when it was made: the zero value of Go's time.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
 
-impl Store {
-    /// Records an image of our own making: config and manifest as blobs, the layers on disk, then the record.
-    ///
-    /// `layers` are lowest first; the config's diff ids are set from them. The same input gives the same image.
-    pub fn record_image(&self, mut config: ImageConfig, layers: Vec<LayerRef>) -> Result<ImageRecord> {
+/// An image that is thought out and not recorded.
+#[derive(Debug)]
+pub struct Composed {
+    /// What its record will be.
+    pub record: ImageRecord,
+    config: Vec<u8>,
+    /// Its manifest.
+    pub manifest: Vec<u8>,
+}
+
+impl Composed {
+    /// An image of our own making: `layers` are lowest first, and the configuration's diff ids are set from them. The same
+    /// input gives the same image.
+    pub fn new(
+        mut config: ImageConfig,
+        layers: Vec<LayerRef>,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Composed> {
         config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id.clone()).collect();
-        self.record_image_as(&config.to_bytes(), layers)
+        Composed::of_bytes(config.to_bytes(), layers, annotations)
     }
 
-    /// Records an image that came from elsewhere: its configuration is kept to the byte, so its id stays.
-    ///
-    /// The manifest is ours all the same: it names the layers as they are here, not compressed.
-    pub fn record_image_as(&self, config_bytes: &[u8], layers: Vec<LayerRef>) -> Result<ImageRecord> {
-        let config = ImageConfig::parse(config_bytes)?;
+    fn of_bytes(
+        config_bytes: Vec<u8>,
+        layers: Vec<LayerRef>,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Composed> {
+        let config = ImageConfig::parse(&config_bytes)?;
         if !config.rootfs.diff_ids.iter().eq(layers.iter().map(|layer| &layer.diff_id)) {
             return Err(fail(Kind::User, "the image's configuration names other layers than the image has"));
         }
-        let id = Digest::of(config_bytes);
+        let id = Digest::of(&config_bytes);
         let config_descriptor = Descriptor::new(manifest::OCI_CONFIG, id, config_bytes.len() as u64);
         let descriptors = layers
             .iter()
             .map(|l| Ok(Descriptor::new(manifest::OCI_LAYER, Digest::parse(&l.diff_id)?, l.tar_size)))
             .collect::<Result<Vec<_>>>()?;
-        let manifest_bytes = manifest::build_manifest(&config_descriptor, &descriptors);
-        if manifest_bytes.len() as u64 > manifest::MAX_MANIFEST {
+        let manifest = manifest::build_manifest(&config_descriptor, &descriptors, annotations);
+        if manifest.len() as u64 > manifest::MAX_MANIFEST {
             return Err(fail(Kind::User, format!("the image has too many layers ({}) for a manifest", layers.len())));
         }
-        // From here on nobody takes away a layer that we have seen.
-        let _adding = self.lock_shared()?;
-        if let Some(gone) = layers.iter().find(|l| !matches!(self.usable_layer(&l.id), Ok(Some(_)))) {
-            return Err(fail_with(
-                Kind::System,
-                format!("the layer {} was removed while the image was made", gone.diff_id),
-                "Run the command again.",
-            ));
-        }
-        self.put_blob(config_bytes)?;
-        let manifest = self.put_blob(&manifest_bytes)?;
-        self.sync_layers(&layers)?;
-        fault::point("image.record")?;
         let record = ImageRecord {
-            manifest: manifest.to_string(),
+            manifest: Digest::of(&manifest).to_string(),
             id: id.to_string(),
             size: layers.iter().map(|l| l.content_size).sum(),
             created: config.created.clone().unwrap_or_else(|| NO_TIME.into()),
             config,
             layers,
         };
+        Ok(Composed { record, config: config_bytes, manifest })
+    }
+}
+
+impl Store {
+    /// Records an image of our own making, see [`Composed::new`].
+    pub fn record_image(&self, config: ImageConfig, layers: Vec<LayerRef>) -> Result<ImageRecord> {
+        self.record(Composed::new(config, layers, &BTreeMap::new())?)
+    }
+
+    /// Records an image that came from elsewhere: its configuration is kept to the byte, so its id stays.
+    ///
+    /// The manifest is ours all the same: it names the layers as they are here, not compressed.
+    pub fn record_image_as(&self, config_bytes: &[u8], layers: Vec<LayerRef>) -> Result<ImageRecord> {
+        self.record(Composed::of_bytes(config_bytes.to_vec(), layers, &BTreeMap::new())?)
+    }
+
+    /// Records an image: config and manifest as blobs, the layers on disk, then the record.
+    pub fn record(&self, image: Composed) -> Result<ImageRecord> {
+        let Composed { record, config, manifest } = image;
+        // From here on nobody takes away a layer that we have seen.
+        let _adding = self.lock_shared()?;
+        if let Some(gone) = record.layers.iter().find(|l| !matches!(self.usable_layer(&l.id), Ok(Some(_)))) {
+            return Err(fail_with(
+                Kind::System,
+                format!("the layer {} was removed while the image was made", gone.diff_id),
+                "Run the command again.",
+            ));
+        }
+        self.put_blob(&config)?;
+        self.put_blob(&manifest)?;
+        self.sync_layers(&record.layers)?;
+        fault::point("image.record")?;
         self.put_image(&record)?;
         Ok(record)
     }

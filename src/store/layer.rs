@@ -12,6 +12,7 @@ use super::staging::Staging;
 use super::{Store, boot_id, lock, random_hex, record};
 use crate::error::Result;
 use crate::image::digest::Digest;
+use crate::layer::LayerInfo;
 use crate::sys::fault;
 use crate::sys::lock::Mode;
 use anyhow::Context;
@@ -51,6 +52,20 @@ pub struct LayerRef {
     pub tar_size: u64,
     /// Bytes of file contents.
     pub content_size: u64,
+}
+
+impl LayerRecord {
+    /// The record of a tree in our own form.
+    pub fn of(info: &LayerInfo) -> LayerRecord {
+        LayerRecord {
+            diff_id: info.diff_id.to_string(),
+            tar_size: info.tar_size,
+            content_size: info.content_size,
+            files: info.files,
+            recipe: false,
+            unsynced_boot: String::new(),
+        }
+    }
 }
 
 impl Store {

@@ -53,6 +53,7 @@ pub mod remove;
 pub mod staging;
 pub mod survey;
 mod sweep;
+pub mod target;
 pub mod volume;
 
 use crate::error::{Kind, Result, fail_with};

@@ -1,7 +1,7 @@
 //! `dhow build` on real Dockerfiles: what the language means (`language`), what happens to files (`files`, and rule by
 //! rule `rules_copy`), where they come from (`contexts`, `remote`), what steps are given besides (`mounts`), what goes on at
 //! the same time (`parallel`), what is cached and why not (`cache`), what is likely a mistake
-//! (`checks`), and how builds fail and end (`failures`).
+//! (`checks`), where the result goes and what is asked of it (`output`), and how builds fail and end (`failures`).
 
 mod cache;
 mod checks;
@@ -10,6 +10,7 @@ mod failures;
 mod files;
 mod language;
 mod mounts;
+mod output;
 mod parallel;
 mod remote;
 mod rules;

@@ -260,7 +260,7 @@ fn manifest(bytes: &[u8]) {
         match manifest::parse_document(bytes, expected) {
             Ok(Document::Index(index)) => drop(index.choose(&manifest::Platform::host())),
             Ok(Document::Image(image)) => {
-                let built = manifest::build_manifest(&image.config, &image.layers);
+                let built = manifest::build_manifest(&image.config, &image.layers, &image.annotations);
                 assert!(manifest::parse_manifest(&built).is_ok(), "our own manifest is refused");
             }
             Err(_) => {}

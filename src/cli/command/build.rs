@@ -4,14 +4,16 @@ use super::Verb;
 use super::context::{BuilderContext, find_dockerfile};
 use crate::build::named::{Contexts, Named, Value};
 use crate::build::obtain::{self, Obtained};
-use crate::build::{Jobs, Options};
+use crate::build::{Built, Jobs, Options};
 use crate::cli::checks::{self, Call};
 use crate::cli::flags::network::NetworkFlags;
+use crate::cli::flags::result::ResultFlags;
 use crate::cli::flags::step::StepFlags;
 use crate::cli::flags::{labels, own_platform};
 use crate::cli::output;
 use crate::cli::progress::Console;
 use crate::error::{Kind, Result, fail, fail_with};
+use crate::image::manifest::OCI_MANIFEST;
 use crate::image::reference::Reference;
 use crate::store::Store;
 use crate::store::image::ImageRecord;
@@ -61,6 +63,8 @@ pub struct Build {
     network: NetworkFlags,
     #[command(flatten)]
     step: StepFlags,
+    #[command(flatten)]
+    result: ResultFlags,
     /// Print nothing but the image's id
     #[arg(short, long)]
     quiet: bool,
@@ -112,6 +116,10 @@ impl Build {
             && !["oci", "docker"].contains(&format)
         {
             return Err(fail(Kind::User, format!("--format {format:?}: write oci or docker")));
+        }
+        const POLICIES: [&str; 8] = ["always", "missing", "never", "newer", "ifmissing", "ifnewer", "true", "false"];
+        if let Some(policy) = self.pull.as_deref().filter(|policy| !POLICIES.contains(policy)) {
+            return Err(fail(Kind::User, format!("--pull {policy:?}: write always, missing, never or newer")));
         }
         if self.context == "-" && self.file.as_deref() == Some("-") {
             return Err(fail(Kind::User, "standard input cannot be both the context and the Dockerfile"));
@@ -168,6 +176,7 @@ impl Build {
             ..Options::default()
         };
         self.step.resolve(&mut options)?;
+        self.result.resolve(&mut options)?;
         Ok(options)
     }
 }
@@ -222,7 +231,8 @@ impl Verb for Build {
         self.check()?;
         let call = Call::parse(self.only_check, self.call.as_deref())?;
         let store = Store::open()?;
-        let console = Console::new(self.quiet);
+        let silent = self.result.takes_standard_output();
+        let console = Console::new(self.quiet || silent);
         let mut context = obtain::context(&store, &self.context, std::io::stdin().lock(), &console)?;
         if self.file.as_deref() == Some("-") {
             context.dockerfile = Some(obtain::dockerfile(std::io::stdin().lock(), "standard input")?);
@@ -241,23 +251,50 @@ impl Verb for Build {
         if built.is_err() {
             console.show_kept();
         }
-        let (image, tags) = match built? {
-            Made::Image(image, tags) => (image, tags),
+        let (built, tags) = match built? {
+            Made::Image(built, tags) => (built, tags),
             Made::Checked(code) => return Ok(code),
         };
         if let Some(path) = &self.iidfile {
-            std::fs::write(path, &image.id).with_context(|| format!("writing {}", path.display()))?;
+            std::fs::write(path, &built.image.id).with_context(|| format!("writing {}", path.display()))?;
         }
-        output::text(&ending(&image, &tags, self.quiet))?;
+        if let Some(path) = &self.result.metadata_file {
+            let text = serde_json::to_vec_pretty(&metadata(&built, &tags))?;
+            std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
+        }
+        // What is not in the store has no id that anyone could use.
+        if built.recorded && !silent {
+            output::text(&ending(&built.image, &tags, self.quiet))?;
+        }
         Ok(0)
     }
 }
 
 /// What a call came to.
 enum Made {
-    Image(Box<ImageRecord>, Vec<Reference>),
+    Image(Box<Built>, Vec<Reference>),
     /// The exit code of a check.
     Checked(i32),
+}
+
+/// What `--metadata-file` holds, by the keys of buildx.
+fn metadata(built: &Built, tags: &[Reference]) -> serde_json::Value {
+    let image = &built.image;
+    let mut all = serde_json::json!({
+        "containerimage.config.digest": image.id,
+        "containerimage.digest": image.manifest,
+        "containerimage.descriptor": {
+            "mediaType": OCI_MANIFEST,
+            "digest": image.manifest,
+            "size": built.manifest_size,
+            "platform": { "architecture": image.config.architecture, "os": image.config.os },
+        },
+    });
+    if !tags.is_empty() {
+        let names: Vec<String> = tags.iter().map(ToString::to_string).collect();
+        all["image.name"] = names.join(",").into();
+    }
+    all
 }
 
 /// What follows the steps; the id is the last line, which scripts read.

@@ -1,10 +1,11 @@
 //! `dhow export`: writes a container's file system to a tar.
 
 use super::Verb;
-use super::save::{refuse_terminal, to_file, to_standard_output};
+use super::save::{refuse_terminal, to_standard_output};
 use crate::error::Result;
 use crate::run::export::export;
 use crate::store::Store;
+use crate::store::target::to_file;
 use anyhow::Context;
 use clap::Args;
 use std::io::Write;

@@ -7,6 +7,7 @@ pub mod labels;
 pub mod mount;
 pub mod network;
 pub mod process;
+pub mod result;
 pub mod security;
 pub mod step;
 

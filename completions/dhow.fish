@@ -62,6 +62,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand build" -l build-arg -d 'Value 
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l target -d 'Stage to build, by name or number' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l jobs -d 'How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l secret -d 'A secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=NAME]' -r
@@ -75,6 +76,20 @@ complete -c dhow -n "__fish_dhow_using_subcommand build" -l cap-add -d 'Add a ca
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l cap-drop -d 'Drop a capability of every RUN (CHOWN, or ALL)' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l security-opt -d 'Security of every RUN: seccomp=unconfined, no-new-privileges' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l cgroup-parent -d 'Accepted and without effect: steps stay in the build\'s own cgroup' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -s o -l output -d 'Where the result goes: a folder for its files, - for a tar of them, or type=local|tar|oci|docker|image|cacheonly' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l metadata-file -d 'Write what was built to a file, as JSON' -r -F
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l annotation -d 'Add a note to the image\'s manifest' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l timestamp -d 'Time of the image and of every file in its new layers, in seconds since 1970' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l source-date-epoch -d 'Time of the image, in seconds since 1970 [default: $SOURCE_DATE_EPOCH]' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l env -d 'Set a variable in the image, not for its steps; without a value it is taken from the environment' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l unsetenv -d 'Take a variable from the image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l unsetlabel -d 'Take a label from the image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l inherit-labels -d 'Whether labels of base images are inherited' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l from -d 'The image of the first FROM, in place of what the file says' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l provenance -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l sbom -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l attest -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l builder -d 'Accepted and without effect: there is only one builder' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l iidfile -d 'Write the image\'s id to a file' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l label -d 'Attach a label to the image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l platform -d 'Platform of the image; only this machine\'s own' -r
@@ -84,6 +99,11 @@ complete -c dhow -n "__fish_dhow_using_subcommand build" -l format -d 'Accepted 
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l no-cache -d 'Do every step again'
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l check -d 'Check the Dockerfile for likely mistakes and build nothing; exit code 1 if there are any'
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l shell-on-fail -d 'Open a shell where a RUN fails; needs a terminal'
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l squash -d 'Make one layer of those that the build adds to its base image'
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l squash-all -d 'Make one layer of all'
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l rewrite-timestamp -d 'No file in the new layers is younger than the time of the image'
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l omit-history -d 'Leave the history out of the image'
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l push -d 'Refused: there is no registry to push to yet'
 complete -c dhow -n "__fish_dhow_using_subcommand build" -s q -l quiet -d 'Print nothing but the image\'s id'
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l rm -d 'Accepted and without effect: intermediate containers do not exist'
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l force-rm -d 'Accepted and without effect: intermediate containers do not exist'
@@ -96,6 +116,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand bud" -l build-arg -d 'Value of
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l target -d 'Stage to build, by name or number' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l jobs -d 'How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l secret -d 'A secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=NAME]' -r
@@ -109,6 +130,20 @@ complete -c dhow -n "__fish_dhow_using_subcommand bud" -l cap-add -d 'Add a capa
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l cap-drop -d 'Drop a capability of every RUN (CHOWN, or ALL)' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l security-opt -d 'Security of every RUN: seccomp=unconfined, no-new-privileges' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l cgroup-parent -d 'Accepted and without effect: steps stay in the build\'s own cgroup' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -s o -l output -d 'Where the result goes: a folder for its files, - for a tar of them, or type=local|tar|oci|docker|image|cacheonly' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l metadata-file -d 'Write what was built to a file, as JSON' -r -F
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l annotation -d 'Add a note to the image\'s manifest' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l timestamp -d 'Time of the image and of every file in its new layers, in seconds since 1970' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l source-date-epoch -d 'Time of the image, in seconds since 1970 [default: $SOURCE_DATE_EPOCH]' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l env -d 'Set a variable in the image, not for its steps; without a value it is taken from the environment' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l unsetenv -d 'Take a variable from the image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l unsetlabel -d 'Take a label from the image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l inherit-labels -d 'Whether labels of base images are inherited' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l from -d 'The image of the first FROM, in place of what the file says' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l provenance -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l sbom -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l attest -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l builder -d 'Accepted and without effect: there is only one builder' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l iidfile -d 'Write the image\'s id to a file' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l label -d 'Attach a label to the image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l platform -d 'Platform of the image; only this machine\'s own' -r
@@ -118,6 +153,11 @@ complete -c dhow -n "__fish_dhow_using_subcommand bud" -l format -d 'Accepted an
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l no-cache -d 'Do every step again'
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l check -d 'Check the Dockerfile for likely mistakes and build nothing; exit code 1 if there are any'
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l shell-on-fail -d 'Open a shell where a RUN fails; needs a terminal'
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l squash -d 'Make one layer of those that the build adds to its base image'
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l squash-all -d 'Make one layer of all'
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l rewrite-timestamp -d 'No file in the new layers is younger than the time of the image'
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l omit-history -d 'Leave the history out of the image'
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l push -d 'Refused: there is no registry to push to yet'
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -s q -l quiet -d 'Print nothing but the image\'s id'
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l rm -d 'Accepted and without effect: intermediate containers do not exist'
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l force-rm -d 'Accepted and without effect: intermediate containers do not exist'
@@ -377,6 +417,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcomm
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l target -d 'Stage to build, by name or number' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l jobs -d 'How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l secret -d 'A secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=NAME]' -r
@@ -390,6 +431,20 @@ complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcomm
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l cap-drop -d 'Drop a capability of every RUN (CHOWN, or ALL)' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l security-opt -d 'Security of every RUN: seccomp=unconfined, no-new-privileges' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l cgroup-parent -d 'Accepted and without effect: steps stay in the build\'s own cgroup' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: a folder for its files, - for a tar of them, or type=local|tar|oci|docker|image|cacheonly' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l metadata-file -d 'Write what was built to a file, as JSON' -r -F
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l annotation -d 'Add a note to the image\'s manifest' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l timestamp -d 'Time of the image and of every file in its new layers, in seconds since 1970' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l source-date-epoch -d 'Time of the image, in seconds since 1970 [default: $SOURCE_DATE_EPOCH]' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l env -d 'Set a variable in the image, not for its steps; without a value it is taken from the environment' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l unsetenv -d 'Take a variable from the image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l unsetlabel -d 'Take a label from the image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l inherit-labels -d 'Whether labels of base images are inherited' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l from -d 'The image of the first FROM, in place of what the file says' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l provenance -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l sbom -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l attest -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l builder -d 'Accepted and without effect: there is only one builder' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l iidfile -d 'Write the image\'s id to a file' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l label -d 'Attach a label to the image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l platform -d 'Platform of the image; only this machine\'s own' -r
@@ -399,6 +454,11 @@ complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcomm
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l no-cache -d 'Do every step again'
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l check -d 'Check the Dockerfile for likely mistakes and build nothing; exit code 1 if there are any'
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l shell-on-fail -d 'Open a shell where a RUN fails; needs a terminal'
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l squash -d 'Make one layer of those that the build adds to its base image'
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l squash-all -d 'Make one layer of all'
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l rewrite-timestamp -d 'No file in the new layers is younger than the time of the image'
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l omit-history -d 'Leave the history out of the image'
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l push -d 'Refused: there is no registry to push to yet'
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -s q -l quiet -d 'Print nothing but the image\'s id'
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l rm -d 'Accepted and without effect: intermediate containers do not exist'
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l force-rm -d 'Accepted and without effect: intermediate containers do not exist'
@@ -475,6 +535,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subco
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l target -d 'Stage to build, by name or number' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l jobs -d 'How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l secret -d 'A secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=NAME]' -r
@@ -488,6 +549,20 @@ complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subco
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l cap-drop -d 'Drop a capability of every RUN (CHOWN, or ALL)' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l security-opt -d 'Security of every RUN: seccomp=unconfined, no-new-privileges' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l cgroup-parent -d 'Accepted and without effect: steps stay in the build\'s own cgroup' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: a folder for its files, - for a tar of them, or type=local|tar|oci|docker|image|cacheonly' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l metadata-file -d 'Write what was built to a file, as JSON' -r -F
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l annotation -d 'Add a note to the image\'s manifest' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l timestamp -d 'Time of the image and of every file in its new layers, in seconds since 1970' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l source-date-epoch -d 'Time of the image, in seconds since 1970 [default: $SOURCE_DATE_EPOCH]' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l env -d 'Set a variable in the image, not for its steps; without a value it is taken from the environment' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l unsetenv -d 'Take a variable from the image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l unsetlabel -d 'Take a label from the image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l inherit-labels -d 'Whether labels of base images are inherited' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l from -d 'The image of the first FROM, in place of what the file says' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l provenance -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l sbom -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l attest -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l builder -d 'Accepted and without effect: there is only one builder' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l iidfile -d 'Write the image\'s id to a file' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l label -d 'Attach a label to the image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l platform -d 'Platform of the image; only this machine\'s own' -r
@@ -497,6 +572,11 @@ complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subco
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l no-cache -d 'Do every step again'
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l check -d 'Check the Dockerfile for likely mistakes and build nothing; exit code 1 if there are any'
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l shell-on-fail -d 'Open a shell where a RUN fails; needs a terminal'
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l squash -d 'Make one layer of those that the build adds to its base image'
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l squash-all -d 'Make one layer of all'
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l rewrite-timestamp -d 'No file in the new layers is younger than the time of the image'
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l omit-history -d 'Leave the history out of the image'
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l push -d 'Refused: there is no registry to push to yet'
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -s q -l quiet -d 'Print nothing but the image\'s id'
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l rm -d 'Accepted and without effect: intermediate containers do not exist'
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l force-rm -d 'Accepted and without effect: intermediate containers do not exist'
@@ -521,6 +601,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcom
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l target -d 'Stage to build, by name or number' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l jobs -d 'How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l secret -d 'A secret for RUN --mount=type=secret: id=NAME[,src=FILE|,env=NAME]' -r
@@ -534,6 +615,20 @@ complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcom
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cap-drop -d 'Drop a capability of every RUN (CHOWN, or ALL)' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l security-opt -d 'Security of every RUN: seccomp=unconfined, no-new-privileges' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l cgroup-parent -d 'Accepted and without effect: steps stay in the build\'s own cgroup' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -s o -l output -d 'Where the result goes: a folder for its files, - for a tar of them, or type=local|tar|oci|docker|image|cacheonly' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l metadata-file -d 'Write what was built to a file, as JSON' -r -F
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l annotation -d 'Add a note to the image\'s manifest' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l timestamp -d 'Time of the image and of every file in its new layers, in seconds since 1970' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l source-date-epoch -d 'Time of the image, in seconds since 1970 [default: $SOURCE_DATE_EPOCH]' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l env -d 'Set a variable in the image, not for its steps; without a value it is taken from the environment' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l unsetenv -d 'Take a variable from the image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l unsetlabel -d 'Take a label from the image' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l inherit-labels -d 'Whether labels of base images are inherited' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l from -d 'The image of the first FROM, in place of what the file says' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l provenance -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l sbom -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l attest -d 'Accepted and without effect: no attestation is made' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l builder -d 'Accepted and without effect: there is only one builder' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l iidfile -d 'Write the image\'s id to a file' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l label -d 'Attach a label to the image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l platform -d 'Platform of the image; only this machine\'s own' -r
@@ -543,6 +638,11 @@ complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcom
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l no-cache -d 'Do every step again'
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l check -d 'Check the Dockerfile for likely mistakes and build nothing; exit code 1 if there are any'
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l shell-on-fail -d 'Open a shell where a RUN fails; needs a terminal'
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l squash -d 'Make one layer of those that the build adds to its base image'
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l squash-all -d 'Make one layer of all'
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l rewrite-timestamp -d 'No file in the new layers is younger than the time of the image'
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l omit-history -d 'Leave the history out of the image'
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l push -d 'Refused: there is no registry to push to yet'
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -s q -l quiet -d 'Print nothing but the image\'s id'
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l rm -d 'Accepted and without effect: intermediate containers do not exist'
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l force-rm -d 'Accepted and without effect: intermediate containers do not exist'
@@ -563,6 +663,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand system; and not __fish_seen_su
 complete -c dhow -n "__fish_dhow_using_subcommand system; and not __fish_seen_subcommand_from check df info prune" -f -a "info" -d 'Show what dhow knows of this machine and its store'
 complete -c dhow -n "__fish_dhow_using_subcommand system; and not __fish_seen_subcommand_from check df info prune" -f -a "prune" -d 'Remove everything that nothing uses'
 complete -c dhow -n "__fish_dhow_using_subcommand system; and __fish_seen_subcommand_from check" -l format -d 'Print json instead of a line for each finding' -r
+complete -c dhow -n "__fish_dhow_using_subcommand system; and __fish_seen_subcommand_from check" -s m -l max -d 'Accepted from podman, to say what does its work here' -r
 complete -c dhow -n "__fish_dhow_using_subcommand system; and __fish_seen_subcommand_from check" -s f -l force -d 'With --repair: remove damaged images, too, and the containers that were made from them'
 complete -c dhow -n "__fish_dhow_using_subcommand system; and __fish_seen_subcommand_from check" -s q -l quick -d 'Look at records only, not at the files in layers'
 complete -c dhow -n "__fish_dhow_using_subcommand system; and __fish_seen_subcommand_from check" -s r -l repair -d 'Mend what can be mended, and remove what is damaged and needed by nobody'

@@ -105,10 +105,7 @@ pub fn remove_damaged(store: &Store, id: &str, force: bool) -> Result<()> {
 /// Removes what commands that were killed have left: half made containers, containers that were to be removed at their
 /// end, and staging folders. Does nothing, quickly, when there is nothing.
 pub fn sweep(store: &Store) -> Result<()> {
-    for path in store.abandoned_records()? {
-        // Gone already is as good.
-        let _ = std::fs::remove_file(path);
-    }
+    store.sweep_temporary()?;
     let left = collect(store)?;
     userns::remove_trees(&left.paths)
 }

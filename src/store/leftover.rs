@@ -61,20 +61,13 @@ impl Store {
         Ok(if damaged.len() == 1 { damaged.pop() } else { None })
     }
 
-    /// Temporary files of records whose writers were killed.
-    pub fn abandoned_records(&self) -> Result<Vec<PathBuf>> {
-        let folders = ["", "images", "images/names", "blobs/sha256", "layers/by-diff", "cache", "cache/steps"];
-        let mut dead = Vec::new();
-        for dir in folders.map(|name| self.root.join(name)) {
-            dead.extend(record::abandoned(&dir)?);
-        }
-        for id in self.layer_ids()? {
-            dead.extend(record::abandoned(&self.layer_dir(&id))?);
-        }
-        for id in self.container_ids()? {
-            dead.extend(record::abandoned(&self.container_dir(&id))?);
-        }
-        Ok(dead)
+    /// Removes the temporary files of records whose writers were killed.
+    pub fn sweep_temporary(&self) -> Result<()> {
+        let records = ["", "images", "images/names", "blobs/sha256", "layers/by-diff", "cache/steps"];
+        let caches = ["cache", "cache/context", "cache/lists", "cache/remote"];
+        records.into_iter().chain(caches).try_for_each(|name| record::sweep(&self.root.join(name)))?;
+        self.layer_ids()?.iter().try_for_each(|id| record::sweep(&self.layer_dir(id)))?;
+        self.container_ids()?.iter().try_for_each(|id| record::sweep(&self.container_dir(id)))
     }
 
     /// Whether nobody will finish or remove this container any more. Asked in this order: a maker writes the record with

@@ -2,7 +2,7 @@
 //! Reading a damaged record is an error that names the file; it never panics and never touches other records.
 //!
 //! A temporary file is locked by its writer until it has its place. One whose lock is free was left by a writer that was
-//! killed ([`abandoned`]).
+//! killed, and goes ([`sweep`]).
 
 use crate::error::{Kind, Result, fail};
 use crate::sys::fault;
@@ -11,6 +11,7 @@ use anyhow::Context;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// No record of ours comes near this size; a larger file is damage.
@@ -23,14 +24,27 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{short}.{}.tmp", super::random_hex(6)))
 }
 
+/// How often a writer whose file is swept away before it has its lock makes another. Once is rare.
+const TRIES: usize = 8;
+
+/// Makes a temporary file beside `path` and locks it. From then on nobody sweeps it away.
+fn make(path: &Path) -> io::Result<Pending> {
+    for _ in 0..TRIES {
+        let tmp = temporary(path);
+        let file = File::create_new(&tmp)?;
+        // From here on the file goes when this does.
+        let pending = Pending { file, tmp, path: path.to_path_buf(), placed: false };
+        fault::point("record.made")?;
+        if lock::try_lock(&pending.file, Mode::Exclusive)? && pending.file.metadata()?.nlink() > 0 {
+            return Ok(pending);
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
 /// Makes and fills a temporary file beside `path`, its lock held.
 fn fill(path: &Path, bytes: &[u8], durable: bool) -> io::Result<Pending> {
-    let tmp = temporary(path);
-    let file = File::create_new(&tmp)?;
-    // From here on the file goes when this does.
-    let mut pending = Pending { file, tmp, path: path.to_path_buf(), placed: false };
-    fault::point("record.made")?;
-    lock::try_lock(&pending.file, Mode::Exclusive)?;
+    let mut pending = make(path)?;
     pending.file.write_all(bytes)?;
     fault::point("record.written")?;
     if durable {
@@ -40,11 +54,7 @@ fn fill(path: &Path, bytes: &[u8], durable: bool) -> io::Result<Pending> {
 }
 
 fn write(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
-    let mut written = fill(path, bytes, durable).and_then(|pending| pending.rename());
-    // Swept away between its making and its lock, which is nobody's mistake.
-    if written.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
-        written = fill(path, bytes, durable).and_then(|pending| pending.rename());
-    }
+    let written = fill(path, bytes, durable).and_then(Pending::rename);
     let settled = written.and_then(|()| match path.parent() {
         Some(parent) if durable => fault::point("record.sync-folder").and_then(|()| File::open(parent)?.sync_all()),
         _ => Ok(()),
@@ -101,12 +111,12 @@ impl Drop for Pending {
     }
 }
 
-/// The temporary files in a folder of records whose writers are gone.
-pub fn abandoned(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut dead = Vec::new();
+/// Removes the temporary files in a folder of records whose writers are gone. Each with its lock held: a writer that has
+/// just made it finds the lock taken or its file gone, and makes another. What cannot be removed is left to the next sweep.
+pub fn sweep(dir: &Path) -> Result<()> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(dead),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e).with_context(|| format!("listing {}", dir.display())),
     };
     for entry in entries {
@@ -118,12 +128,12 @@ pub fn abandoned(dir: &Path) -> Result<Vec<PathBuf>> {
         let path = entry.path();
         // Gone meanwhile: its writer lives.
         if let Ok(file) = File::options().read(true).write(true).open(&path)
-            && !lock::is_held(&file)?
+            && lock::try_lock(&file, Mode::Exclusive)?
         {
-            dead.push(path);
+            let _ = fs::remove_file(path);
         }
     }
-    Ok(dead)
+    Ok(())
 }
 
 /// The record as JSON bytes.
@@ -192,11 +202,35 @@ mod tests {
     fn a_temporary_file_is_abandoned_when_its_writer_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let pending = stage(&dir.path().join("a.json"), b"[]").unwrap();
-        assert!(abandoned(dir.path()).unwrap().is_empty(), "its writer lives");
         let left = dir.path().join(".b.json.0123456789ab.tmp");
         fs::write(&left, "[").unwrap();
-        assert_eq!(abandoned(dir.path()).unwrap(), [left]);
+        sweep(dir.path()).unwrap();
+        assert!(!left.exists());
+        pending.place().expect("its writer lives");
+        let pending = stage(&dir.path().join("b.json"), b"[]").unwrap();
         drop(pending);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "what is not placed goes");
+    }
+
+    #[test]
+    fn writers_beside_sweepers_lose_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let sweepers = [(); 2].map(|()| {
+                scope.spawn(|| {
+                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                        sweep(dir.path()).unwrap();
+                    }
+                })
+            });
+            for n in 0..2000 {
+                let path = dir.path().join(format!("{}.json", n % 10));
+                stage(&path, b"[]").and_then(Pending::place).unwrap_or_else(|e| panic!("{n}: {e:#}"));
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            sweepers.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+        assert_eq!(names(dir.path()).unwrap().len(), 10);
     }
 }

@@ -169,7 +169,8 @@ pub(super) fn take_hidden(dir: &Path) -> Result<Vec<PathBuf>> {
             taken.push(path);
             continue;
         }
-        let dead = dir.join(format!("{name}.dead"));
+        // A maker that tries again takes the same name: the one before may still be there.
+        let dead = dir.join(format!("{name}.{}.dead", random_hex(4)));
         match fs::rename(&path, &dead) {
             Ok(()) => taken.push(dead),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}

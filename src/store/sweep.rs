@@ -18,9 +18,7 @@ impl Store {
     /// holds the store's lock alone. What cannot be removed is left to the next sweep.
     pub(super) fn sweep_records(&self) -> Result<Vec<PathBuf>> {
         let mut rubbish = self.removed_layers()?;
-        for path in self.abandoned_records()? {
-            let _ = fs::remove_file(path);
-        }
+        self.sweep_temporary()?;
         self.sweep_index()?;
         self.sweep_names()?;
         self.sweep_blobs()?;

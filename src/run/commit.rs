@@ -16,7 +16,7 @@ use crate::store::image::ImageRecord;
 use crate::store::layer::{LayerRecord, LayerRef};
 use crate::store::staging::Staging;
 use crate::sys::path::Root;
-use crate::sys::{fault, userns};
+use crate::sys::userns;
 use anyhow::Context;
 use rustix::fs::FileType;
 use std::path::{Path, PathBuf};
@@ -122,11 +122,8 @@ fn committed(effective: &Execution, base: &Execution, container: &ContainerRecor
 
 /// The container's changes as a layer in the store; none when there are none. In a worker: all ids are needed.
 fn layer_of(store: &Store, container: &ContainerRecord, staging: &Staging) -> Result<Option<LayerRef>> {
-    let upper = Root::open(&store.container_dir(&container.id).join("upper"))
-        .with_context(|| format!("opening the files of container {}", short(&container.id)))?;
-    let skip = mount_points(&upper)?;
-    let result = copy_twice(&upper, &skip, staging.path()).and_then(|(made, info)| {
-        fault::point("commit.copied")?;
+    let copied = copy_upper(store, container, staging.path());
+    let result = copied.and_then(|(made, info)| {
         if info.files == 0 {
             return Ok(None);
         }
@@ -134,6 +131,16 @@ fn layer_of(store: &Store, container: &ContainerRecord, staging: &Staging) -> Re
     });
     staging.empty_here()?;
     result
+}
+
+/// Copies the container's changes below `into`, as they were at some time of its life.
+fn copy_upper(store: &Store, container: &ContainerRecord, into: &Path) -> Result<(PathBuf, LayerInfo)> {
+    let upper = Root::open(&store.container_dir(&container.id).join("upper"))
+        .with_context(|| format!("opening the files of container {}", short(&container.id)));
+    let copied = upper.and_then(|upper| copy_twice(&upper, &mount_points(&upper)?, into));
+    // Before the copy is believed, and before its failure is told: a removal is reason enough.
+    store.check_still_there(container)?;
+    copied
 }
 
 /// The files that are only there for something to be mounted on them.

@@ -28,7 +28,8 @@ pub fn export(store: &Store, container: &ContainerRecord, out: &mut dyn Write) -
         // A mount's own descriptor is only a place (O_PATH), which cannot be read.
         let top = mounted.open_at(Path::new("."), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty());
         let tree = Root::from_fd(top.context("opening the container's files")?);
-        diff::write_tar(&tree, &[], out)?;
-        Ok(())
+        let written = diff::write_tar(&tree, &[], out);
+        store.check_still_there(container)?;
+        written.map(drop)
     })
 }

@@ -2,9 +2,9 @@
 //!
 //! The files themselves are removed by the caller, in a user namespace where all their owners are known.
 
-use super::container::short;
+use super::container::{ContainerRecord, short};
 use super::{Store, record, staging};
-use crate::error::Result;
+use crate::error::{Kind, Result, fail};
 use crate::sys::fault;
 use anyhow::Context;
 use std::fs;
@@ -26,6 +26,19 @@ impl Store {
             self.release_name(&name, id);
         }
         Ok(true)
+    }
+
+    /// To be asked after a container's files were read without its lock: if it is still there, so were all its files and
+    /// layers, because its record goes first.
+    pub fn check_still_there(&self, container: &ContainerRecord) -> Result<()> {
+        fault::point("container.read")?;
+        match self.container(&container.id) {
+            Ok(None) => Err(fail(
+                Kind::NotFound,
+                format!("container {} was removed while its files were read: no such container", container.name),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// What is to be removed, in this order, of a container that has no record any more. The lock goes last: until then

@@ -5,7 +5,7 @@
 //! afterwards (`tests/faults`).
 //!
 //! ```text
-//! DHOW_FAULT=NAME[:N]=ACTION   at the Nth passing (1) in any one process: kill, kill-group, error:ENOSPC, error:EIO
+//! DHOW_FAULT=NAME[:N]=ACTION   at the Nth passing (1) in any one process: kill, kill-group, stop, error:ENOSPC, error:EIO
 //! DHOW_FAULT_TRACE=FILE        every passing adds its name as a line
 //! ```
 
@@ -41,6 +41,7 @@ mod active {
     enum Action {
         Kill,
         KillGroup,
+        Stop,
         Fail(i32),
     }
 
@@ -58,6 +59,7 @@ mod active {
         match order.action {
             Action::Kill => kill_process(getpid(), Signal::KILL)?,
             Action::KillGroup => kill_current_process_group(Signal::KILL)?,
+            Action::Stop => kill_process(getpid(), Signal::STOP)?,
             Action::Fail(errno) => return Err(io::Error::from_raw_os_error(errno)),
         }
         Ok(())
@@ -76,6 +78,7 @@ mod active {
         let action = match action {
             "kill" => Action::Kill,
             "kill-group" => Action::KillGroup,
+            "stop" => Action::Stop,
             "error:ENOSPC" => Action::Fail(libc::ENOSPC),
             "error:EIO" => Action::Fail(libc::EIO),
             _ => return None,

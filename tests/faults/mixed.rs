@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{Random, check, long_run, scenario};
+use super::scenario::{self, KEEP};
+use super::{Random, check, long_run};
 use crate::support::{Output, Sandbox};
 
 /// What a command may fail with because of what another one has just done, which it means.
@@ -37,6 +38,12 @@ fn command(sb: &Sandbox, me: usize, pick: usize) -> Output {
         12 => vec!["images"],
         13 => vec!["ps", "-a"],
         14 => vec!["rmi", "-f", "app"],
+        15 => vec!["system", "prune", "-f", KEEP],
+        16 => vec!["builder", "prune", "-a", "-f"],
+        17 => vec!["image", "prune", "-f"],
+        18 => vec!["system", "df", "-v"],
+        19 => vec!["system", "check", "--quick"],
+        20 => vec!["load", "-q", "-i", "app.tar"],
         _ => vec!["run", "-d", "--rm", "--network=none", "base", "true"],
     };
     sb.dhow(words).run()
@@ -56,7 +63,7 @@ fn eight_processes_with_mixed_commands() {
             scope.spawn(move || {
                 let mut done = 0;
                 while done < each && Instant::now() < until {
-                    let out = command(sb, me, random.below(16));
+                    let out = command(sb, me, random.below(22));
                     let meant = MEANT.iter().any(|words| out.stderr.contains(words));
                     assert!(out.code == 0 || meant, "a failure that nobody meant:\n{out}");
                     done += 1;
@@ -91,4 +98,27 @@ fn readers_never_wait_for_a_command_that_stands_still() {
     builder.signal(Signal::INT);
     builder.wait().fails(130);
     sb.assert_clean();
+}
+
+#[test]
+fn what_is_removed_while_it_is_read_is_no_result() {
+    let sb = scenario::sandbox();
+    let stopped = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    };
+    for words in [&["commit", "box", "copy"][..], &["export", "-o", "box.tar", "box"]] {
+        sb.dhow(["run", "--network=none", "--name=box", "base", "touch", "/x"]).ok();
+        let running = sb.dhow(words).env("DHOW_FAULT", "container.read=stop").spawn();
+        let worker = || sb.processes().into_iter().map(|p| p.pid).find(|pid| stopped(*pid));
+        sb.until("the files are read", || worker().is_some());
+        sb.dhow(["rm", "box"]).ok();
+        let worker = rustix::process::Pid::from_raw(worker().unwrap()).unwrap();
+        rustix::process::kill_process(worker, Signal::CONT).unwrap();
+        let out = running.wait().fails(125);
+        assert!(out.stderr.contains("was removed while its files were read"), "{out}");
+        sb.assert_clean();
+    }
+    sb.dhow(["inspect", "copy"]).fails(125);
+    assert!(!sb.path("box.tar").exists());
 }

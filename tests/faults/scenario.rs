@@ -171,10 +171,16 @@ pub const ALL: &[Scenario] = &[
         undo: nothing_of_these,
     },
     Scenario { name: "volume rm", before: volume, act: |sb| sb.dhow(["volume", "rm", "fresh"]), undo: no_volume },
+    Scenario {
+        name: "export",
+        act: |sb| sb.dhow(["export", "-o", "out.tar", "keeper"]),
+        undo: |sb| drop(fs::remove_file(sb.path("out.tar"))),
+        ..PLAIN
+    },
     Scenario { name: "import", act: |sb| sb.dhow(["import", "-q", "root.tar", "app"]), undo: no_app, ..PLAIN },
     Scenario {
         name: "check --repair",
-        before: |sb| fs::remove_dir_all(sb.store().join("layers/by-diff")).unwrap(),
+        before: |sb| drop(fs::remove_dir_all(sb.store().join("layers/by-diff"))),
         act: |sb| sb.dhow(["system", "check", "--quick", "--repair"]),
         ..PLAIN
     },

@@ -83,6 +83,9 @@ fn a_full_disk_fails_in_words_and_gives_all_room_back() {
     dhow(&["build", "-q", "-t", "base", context.to_str().unwrap()]).ok();
     let app = made.path("app.tar").display().to_string();
     dhow(&["run", "--network=none", "--name=box", "base", "sh", "-c", "head -c 9m /dev/zero > /big"]).ok();
+    let busy = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done";
+    dhow(&["run", "-d", "--network=none", "--name=late", "base", "sh", "-c", busy]).ok();
+    sb.until("it is ready to be stopped", || dhow(&["logs", "late"]).ok().stdout == "ready\n");
     sb.write("big/Dockerfile", "FROM base\nRUN head -c 200m /dev/zero > /big\n");
     sb.write("many/Dockerfile", "FROM base\nRUN mkdir /d && cd /d && seq 9000 | xargs touch\n");
     sb.write("copy/Dockerfile", "FROM base\nCOPY data /data\n");
@@ -123,8 +126,13 @@ fn a_full_disk_fails_in_words_and_gives_all_room_back() {
     }
     dhow(&["images"]).ok().has("base");
     dhow(&["ps", "-a"]).ok().has("box");
+    dhow(&["stop", "late"]).ok();
+    dhow(&["ps", "-a", "--filter=name=late"]).ok().has("Exited (7)");
     dhow(&["rm", "box"]).ok();
+    dhow(&["system", "df"]).ok();
+    dhow(&["container", "prune", "-f"]).ok();
     dhow(&["rmi", "base"]).ok();
+    dhow(&["system", "prune", "-a", "-f", "--volumes"]).ok();
     disk.program(&sb, "sh", &["-c", &format!("rm '{0}' '{0}'.*", filler.display())]).ok();
     dhow(&["rm", "-a", "-f"]).ok();
     let (bytes, _) = disk.used(&sb);

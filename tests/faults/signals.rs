@@ -52,3 +52,22 @@ fn a_build_ends_at_once_and_leaves_nothing() {
         interrupted(&sb, sb.dhow(["build", "-q", "--network=none", "slow"]), signal, steps);
     }
 }
+
+#[test]
+fn a_second_signal_ends_at_once_and_the_next_command_clears_away() {
+    let sb = scenario::sandbox();
+    sb.write("slow/Dockerfile", "FROM base\nRUN sleep 1000\n");
+    check::tidy(&sb);
+    let before = check::inventory(&sb);
+    for signal in [Signal::INT, Signal::TERM] {
+        let running = sb.dhow(["build", "-q", "--network=none", "slow"]).own_group().spawn();
+        sb.until("the step runs", || sb.processes().iter().any(|p| p.command.contains("sleep 1000")));
+        running.signal(signal);
+        running.signal(signal);
+        running.wait().fails(128 + signal.as_raw());
+        sb.until("its helpers are gone", || sb.processes().is_empty());
+        check::tidy(&sb);
+        sb.assert_clean();
+        check::inventory(&sb).assert_is(&before, "two signals");
+    }
+}

@@ -53,12 +53,27 @@ fn records(sb: &Sandbox, kind: &str) -> Vec<PathBuf> {
             let dirs = fs::read_dir(store.join("layers")).unwrap().map(|e| e.unwrap().path().join("layer.json"));
             dirs.filter(|p| p.exists()).collect()
         }
+        "mount" => {
+            let dirs = fs::read_dir(store.join("cache/mounts")).unwrap().map(|e| e.unwrap().path().join("mount.json"));
+            dirs.filter(|p| p.exists()).collect()
+        }
         file => vec![container().join(file)],
     }
 }
 
-const KINDS: [&str; 10] =
-    ["image", "name", "blob", "by-diff", "step", "index", "layer", "container.json", "state.json", "exit.json"];
+const KINDS: [&str; 11] = [
+    "image",
+    "name",
+    "blob",
+    "by-diff",
+    "step",
+    "index",
+    "layer",
+    "mount",
+    "container.json",
+    "state.json",
+    "exit.json",
+];
 
 fn whole(out: Output, what: &str) -> Output {
     assert!(!out.stderr.contains("panicked") && ![101, 134].contains(&out.code), "{what}:\n{out}");

@@ -29,10 +29,17 @@ pub enum Value {
     Named(Named),
     /// A folder or a URL that has yet to be looked for.
     Place(String),
+    /// An image of an OCI layout that has yet to be loaded.
+    Layout {
+        /// The layout's folder.
+        path: PathBuf,
+        /// Which of its images.
+        tag: Option<String>,
+    },
 }
 
 impl Value {
-    /// Takes a value apart: `docker-image://`, `target:`, else a place.
+    /// Takes a value apart: `docker-image://`, `oci-layout://FOLDER[:TAG]`, `target:`, else a place.
     pub fn parse(text: &str) -> Result<Value> {
         if let Some(image) = text.strip_prefix("docker-image://") {
             return Ok(Value::Named(Named::Image(image.to_string())));
@@ -40,17 +47,24 @@ impl Value {
         if let Some(stage) = text.strip_prefix("target:") {
             return Ok(Value::Named(Named::Stage(stage.to_string())));
         }
-        if text.starts_with("oci-layout://") {
-            return Err(fail_with(
-                Kind::User,
-                format!("--build-context {text}: layouts are not supported there yet"),
-                "Load it with `dhow load`, and write docker-image:// and its name.",
-            ));
+        if let Some(layout) = text.strip_prefix("oci-layout://") {
+            if layout.contains("@sha256:") {
+                return Err(fail_with(
+                    Kind::User,
+                    format!("--build-context {text}: an image of a layout is chosen by its tag here, not by a digest"),
+                    "Write oci-layout://FOLDER:TAG; the tag can be left out where there is one image.",
+                ));
+            }
+            let (path, tag) = match layout.rsplit_once(':') {
+                Some((path, tag)) if !tag.contains('/') => (path, Some(tag.to_string())),
+                _ => (layout, None),
+            };
+            return Ok(Value::Layout { path: path.into(), tag });
         }
         if text.is_empty() || text == "-" {
             return Err(fail(
                 Kind::User,
-                "--build-context: expected name=folder, name=URL or name=docker-image://image",
+                "--build-context: expected name=folder, name=URL, name=docker-image://image or name=oci-layout://folder",
             ));
         }
         Ok(Value::Place(text.to_string()))
@@ -113,6 +127,9 @@ mod tests {
         assert_eq!(Value::parse("docker-image://a:1").unwrap(), image);
         assert_eq!(Value::parse("target:s").unwrap(), Value::Named(Named::Stage("s".into())));
         assert_eq!(Value::parse("https://h/x").unwrap(), Value::Place("https://h/x".into()));
-        assert!(Value::parse("oci-layout://x").is_err() && Value::parse("").is_err());
+        let layout = |path: &str, tag: Option<&str>| Value::Layout { path: path.into(), tag: tag.map(String::from) };
+        assert_eq!(Value::parse("oci-layout://a:b/c").unwrap(), layout("a:b/c", None));
+        assert_eq!(Value::parse("oci-layout:///c:1").unwrap(), layout("/c", Some("1")));
+        assert!(Value::parse("oci-layout://x@sha256:0").is_err() && Value::parse("").is_err());
     }
 }

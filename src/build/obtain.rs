@@ -19,8 +19,6 @@ use std::path::{Path, PathBuf};
 
 /// No Dockerfile comes near this size.
 const MAX_DOCKERFILE: u64 = 16 << 20;
-/// So much of a stream tells whether it is an archive.
-const SNIFF: u64 = 64 << 10;
 
 /// A context folder, and the Dockerfile if it came in the folder's place.
 #[derive(Debug)]
@@ -101,7 +99,7 @@ pub fn dockerfile(input: impl Read, from: &str) -> Result<Vec<u8>> {
 /// Fills the empty context with what a stream holds.
 fn stream(mut empty: Obtained, mut input: impl Read, from: &str, reporter: &dyn Reporter) -> Result<Obtained> {
     let mut first = Vec::new();
-    input.by_ref().take(SNIFF).read_to_end(&mut first).with_context(|| format!("reading {from}"))?;
+    input.by_ref().take(compress::SNIFF).read_to_end(&mut first).with_context(|| format!("reading {from}"))?;
     let is_archive = compress::is_tar_archive(&first);
     let whole = Cursor::new(first).chain(input);
     if !is_archive {

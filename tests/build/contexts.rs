@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::remote::{Repository, Server};
-use super::{build, hits, shell};
+use super::{BZIP2, XZ, build, hits, shell};
 use crate::support::{Sandbox, lacks};
 
 /// A context as a tar, packed with the words `form`.
@@ -35,6 +35,10 @@ fn standard_input_as_an_archive() {
     sb.write("Other", "nonsense");
     sb.dhow(["build", "--network=none", "-t", "ctx", "-f", "Other", "-"]).stdin(tar).ok();
     assert_eq!(shell(&sb, "ctx", "cat /other"), "content");
+    // Archives of one file without a Dockerfile, so this is not read as one.
+    for tar in [XZ, BZIP2] {
+        sb.dhow(["build", "-"]).stdin(tar).fails(125).says("neither a Containerfile nor a Dockerfile");
+    }
     let index = fs::read_dir(sb.store().join("cache/context")).unwrap().count();
     assert!(index <= 1, "{index} indexes: nothing is to be learnt about a folder that goes");
 }
@@ -157,6 +161,26 @@ fn a_mount_takes_files_of_a_named_context() {
         .fails(125)
         .says("Dockerfile:1")
         .says("only be copied from");
+}
+
+#[test]
+fn an_image_of_a_layout_as_a_named_context() {
+    let sb = Sandbox::with_base();
+    build(&sb, "second", "FROM base\nRUN echo second > /which\n");
+    sb.dhow(["save", "--format", "oci-dir", "-o", "layout", "second"]).ok();
+    sb.dhow(["rmi", "second"]).ok();
+    sb.write("ctx/Dockerfile", "FROM named\nCOPY --from=named /which /copied\nRUN cat /which > /ran\n");
+    for value in ["oci-layout://layout", "oci-layout://./layout:latest"] {
+        let word = format!("named={value}");
+        sb.dhow(["build", "--network=none", "-t", "ctx", "--build-context", &word, "ctx"]).ok();
+        assert_eq!(shell(&sb, "ctx", "cat /which /copied /ran"), "second\nsecond\nsecond");
+    }
+    let names = sb.dhow(["images", "--format", "{{.Repository}}"]).ok();
+    assert!(!names.stdout.contains("second"), "the layout's own name was taken over\n{names}");
+    let with = |value: &str| sb.dhow(["build", "--build-context", value, "ctx"]).fails(125);
+    with("named=oci-layout://layout:other").says("no image with the tag other");
+    with("named=oci-layout://nowhere").says("nowhere");
+    with("named=oci-layout://ctx").says("index.json");
 }
 
 #[test]

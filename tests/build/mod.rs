@@ -21,6 +21,10 @@ mod rules_run;
 
 use crate::support::{Output, Sandbox};
 
+/// Tars of one empty file `f`, as xz and bzip2 compress them.
+const XZ: &[u8] = include_bytes!("../../src/layer/testdata/tar.xz");
+const BZIP2: &[u8] = include_bytes!("../../src/layer/testdata/tar.bz2");
+
 /// Builds `dockerfile` in the folder `name`, tagged `name`, without a network: nothing here needs one, and a connected
 /// one needs a helper that may be missing.
 #[track_caller]

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-use super::{again, build, hits, refused, shell};
+use super::{BZIP2, XZ, again, build, hits, refused, shell};
 use crate::support::Sandbox;
 
 /// The names in `dir` of the image `ctx`.
@@ -283,17 +283,20 @@ fn rule_16_local_archives_are_unpacked_by_content() {
     }
     sb.program("sh", ["-c", "echo no archive | gzip > ctx/text.tar.gz"]).ok();
     let text = "FROM base\nRUN mkdir /t && ln -s /t /link\nADD plain /1\nADD gz.txt /2/\nADD zst /link\nADD text.tar.gz empty.tar /4/\n\
-        ADD --chown=9 plain /5\nADD --unpack=false plain /6\nCOPY plain /7\n";
+        ADD --chown=9 plain /5\nADD --unpack=false plain /6\nCOPY plain /7\n\
+        ADD xz bzip2 /8\n";
+    fs::write(sb.path("ctx/xz"), XZ).unwrap();
+    fs::write(sb.path("ctx/bzip2"), BZIP2).unwrap();
     build(&sb, "ctx", text);
     let out = shell(
         &sb,
         "ctx",
         "cat /1/d/f /2/d/f /t/d/f; echo; ls /4; stat -c '%n %a %u:%g' /1 /1/d/f /5/d/f; stat -c %Y /1/d/f; \
-        cmp /6 /7 && echo same",
+        cmp /6 /7 && echo same; ls /8",
     );
     assert_eq!(
         out,
-        "packedpackedpacked\nempty.tar\ntext.tar.gz\n/1 755 0:0\n/1/d/f 640 7:8\n/5/d/f 640 9:9\n1000000000\nsame"
+        "packedpackedpacked\nempty.tar\ntext.tar.gz\n/1 755 0:0\n/1/d/f 640 7:8\n/5/d/f 640 9:9\n1000000000\nsame\nf"
     );
 }
 

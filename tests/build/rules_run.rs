@@ -107,6 +107,26 @@ fn rule_22_a_here_document_is_a_script_of_the_shell_or_of_its_own_interpreter() 
 }
 
 #[test]
+fn rule_23_mount_points_leave_no_trace() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/f", "x");
+    let text = "FROM base\nRUN mkdir /there && chmod 711 /there && touch -d '2001-02-03 00:00:00' /there\n\
+        RUN --mount=target=/new/deep,source=f --mount=type=tmpfs,target=/there/m --mount=type=cache,target=/c \
+        --mount=type=secret,id=none cat /new/deep > /seen\n";
+    build(&sb, "ctx", text);
+    let look = "cat /seen; ls -d /new /c /run/secrets /there/m 2>/dev/null; stat -c '%a %Y' /there";
+    assert_eq!(shell(&sb, "ctx", look), "x711 981158400");
+    sb.dhow(["save", "--format", "docker-dir", "-o", "saved", "ctx"]).ok();
+    let last = sb
+        .program(
+            "sh",
+            ["-c", "cd saved; for l in *; do tar -tf $l 2>/dev/null | grep -x seen && tar -tf $l; done; true"],
+        )
+        .ok();
+    assert_eq!(last.text(), "seen\nseen", "the step's layer holds more than what it wrote");
+}
+
+#[test]
 fn rule_24_what_changes_below_a_volume_is_kept() {
     let sb = Sandbox::with_base();
     sb.write("ctx/file", "copied");

@@ -16,6 +16,7 @@ use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::manifest::OCI_MANIFEST;
 use crate::image::reference::Reference;
 use crate::store::Store;
+use crate::store::archive::{Input, load_unnamed};
 use crate::store::image::ImageRecord;
 use anyhow::Context;
 use clap::Args;
@@ -208,6 +209,10 @@ fn contexts(store: &Store, words: &[String], console: &Console) -> Result<(Conte
         };
         let named = match Value::parse(value)? {
             Value::Named(named) => named,
+            Value::Layout { path, tag } => {
+                let loaded = load_unnamed(store, Input::Folder(path), tag.as_deref(), console);
+                Named::Image(loaded.with_context(|| format!("--build-context {word}"))?)
+            }
             Value::Place(place) => {
                 let found = obtain::context(store, &place, std::io::empty(), console)?;
                 let path = found.folder.clone();

@@ -9,6 +9,7 @@ use crate::error::{Kind, Result, fail, fail_with};
 use crate::image::config::ImageConfig;
 use crate::image::digest::Digest;
 use crate::image::manifest::MAX_MANIFEST;
+use crate::image::reference::Reference;
 use crate::progress::{Event, Reporter};
 use crate::sys::fault;
 use anyhow::Context;
@@ -25,18 +26,62 @@ struct Loaded {
 /// Loads an archive, compressed or not, or a folder, in any of the formats. Gives what it loaded: full names, and for an image that the
 /// archive gives no name its id (`sha256:…`). It is read in another process, which inherits the descriptor.
 pub fn load(store: &Store, input: Input, reporter: &dyn Reporter) -> Result<Vec<String>> {
-    let loaded = in_worker(store, |staging| load_here(store, input, staging))?;
+    load_some(store, input, reporter, Ok)
+}
+
+/// Loads one image without giving it a name: the one that `tag` means in the archive, without it the only one there is.
+/// Gives its id (`sha256:…`).
+pub fn load_unnamed(store: &Store, input: Input, tag: Option<&str>, reporter: &dyn Reporter) -> Result<String> {
+    let loaded = load_some(store, input, reporter, |found| {
+        let one = the_one(found, tag)?;
+        Ok(vec![Found { names: Vec::new(), ..one }])
+    })?;
+    loaded.into_iter().next().context("one image was loaded")
+}
+
+fn load_some(
+    store: &Store,
+    input: Input,
+    reporter: &dyn Reporter,
+    choose: impl FnOnce(Vec<Found>) -> Result<Vec<Found>>,
+) -> Result<Vec<String>> {
+    let loaded = in_worker(store, |staging| load_here(store, input, staging, choose))?;
     for warning in loaded.warnings {
         reporter.report(Event::Warning(warning));
     }
     Ok(loaded.images)
 }
 
-fn load_here(store: &Store, input: Input, staging: &Staging) -> Result<Loaded> {
+fn the_one(mut found: Vec<Found>, tag: Option<&str>) -> Result<Found> {
+    if let Some(tag) = tag {
+        // Some tools write a bare word as the whole name, which makes it one of its own here.
+        let bare = Reference::for_new(tag).ok();
+        let is_it = |n: &Reference| n.tag.as_deref() == Some(tag) || Some(n) == bare.as_ref();
+        found.retain(|image| image.names.iter().any(is_it));
+    }
+    match (found.pop(), found.len()) {
+        (Some(one), 0) => Ok(one),
+        (None, _) => {
+            Err(fail(Kind::NotFound, format!("the layout has no image with the tag {}", tag.unwrap_or_default())))
+        }
+        (Some(_), more) => Err(fail_with(
+            Kind::User,
+            format!("the layout has {} images that could be meant", more + 1),
+            "Choose one by its tag: oci-layout://FOLDER:TAG.",
+        )),
+    }
+}
+
+fn load_here(
+    store: &Store,
+    input: Input,
+    staging: &Staging,
+    choose: impl FnOnce(Vec<Found>) -> Result<Vec<Found>>,
+) -> Result<Loaded> {
     fault::point("load.unpack")?;
     let mut layers = Layers::new(store, staging);
     let source = Source::open(input, &mut layers)?;
-    let found = list(&source)?;
+    let found = choose(list(&source)?)?;
     let mut images = Vec::new();
     for image in found {
         let diff_ids = unpack(&source, &image, &mut layers)?;

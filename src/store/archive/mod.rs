@@ -22,7 +22,7 @@ mod source;
 mod tarball;
 
 pub use import::import;
-pub use load::load;
+pub use load::{load, load_unnamed};
 pub use save::{Output, save};
 pub use source::Input;
 

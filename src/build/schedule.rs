@@ -9,42 +9,19 @@
 //! Not here: what a step does (`steps`, `copy_step`), its files (`execute`).
 
 use super::execute::Executor;
+use super::outcome::{Outcome, Pending};
 use super::stage::Base;
-use super::steps::Pending;
-use super::walk::{Outcome, Walk};
+use super::wait::{PAUSE, Wait};
+use super::walk::Walk;
 use crate::error::{Kind, Result, fail};
 use crate::progress::{Event, Reporter, Within};
-use crate::sys::lock::Mode;
 use crate::sys::process;
 use rustix::fd::{AsFd, BorrowedFd};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How often a thing that another process holds is tried again. Waiting in the kernel would hold up the other stages.
-pub(super) const PAUSE: Duration = Duration::from_millis(20);
-
 /// How long a wait for another build goes unmentioned.
 const SILENCE: Duration = Duration::from_secs(1);
-
-/// What a step waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wait {
-    /// Another build makes the step with this key.
-    Step(String),
-    /// Somebody uses the cache mount.
-    Cache {
-        /// Its id in the store.
-        id: String,
-        /// Its name in the Dockerfile.
-        name: String,
-        /// How it is wanted.
-        mode: Mode,
-    },
-    /// The digest of a layer of its own stage, with which the step may be found in the cache.
-    Digest,
-    /// As many programs run as may.
-    Room,
-}
 
 /// A stage that waits, and since when.
 struct Waiting {

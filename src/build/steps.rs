@@ -8,41 +8,16 @@ use super::StepOptions;
 use super::execute::{Executor, Program, StageLayer, TreeInputs};
 use super::instruction::{Step, run::Run, workdir::Workdir};
 use super::key::Inputs;
-use super::mounts::{Mounted, Wanted};
-use super::schedule::{PAUSE, Wait};
-use super::walk::{Outcome, Walk, located};
+use super::mounts::Wanted;
+use super::outcome::{Again, Outcome, Pending};
+use super::wait::{PAUSE, Wait};
+use super::walk::{Walk, located};
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::progress::{Event, Reporter};
-use crate::run::step::Running;
 use crate::run::{prepare, spec};
 use anyhow::Context as _;
 use oci_spec::runtime::Spec;
 use std::path::Path;
-
-/// A RUN whose program runs, and what is needed when it ends.
-pub(super) struct Pending {
-    /// The program; first, so that it is ended before anything that it uses.
-    pub(super) running: Running,
-    number: usize,
-    parents: Vec<StageLayer>,
-    inputs: Inputs,
-    also: Option<TreeInputs>,
-    created_by: String,
-    /// Holds the caches.
-    mounted: Mounted,
-    /// The command, for messages.
-    shown: String,
-    step: Step,
-    again: Again,
-}
-
-/// What a shell in the place of a failed program is started with.
-struct Again {
-    spec: Spec,
-    network: Network,
-    no_seccomp: bool,
-    wanted: Vec<Wanted>,
-}
 
 impl Walk<'_> {
     pub(super) fn run_step(

@@ -10,10 +10,10 @@ use super::context::Context;
 use super::execute::{Executor, Memo, StageLayer, TreeInputs, published_chain};
 use super::instruction::{Instruction, Step, parse_trigger};
 use super::key::{self, Inputs};
-use super::schedule::Wait;
+use super::outcome::Outcome;
 use super::stage::{Base, Plan};
 use super::state::StageState;
-use super::steps::Pending;
+use super::wait::Wait;
 use crate::error::{Kind, Result, fail, fail_with, hint_of, kind_of};
 use crate::image::config::ImageConfig;
 use crate::progress::{Event, Reporter};
@@ -62,18 +62,6 @@ pub enum Progress {
     Done,
     /// The next step must be executed.
     NeedsWorker,
-}
-
-/// What has come of one step.
-pub(super) enum Outcome {
-    /// It is done.
-    Done,
-    /// It must be executed, and there is no executor.
-    NeedsWorker,
-    /// Its program runs.
-    Started(Box<Pending>),
-    /// Nothing yet: it is to be tried again when what it waits for has come.
-    Waits(Wait),
 }
 
 /// The finished target, ready to be recorded.

@@ -3,7 +3,7 @@
 //! A reader that closes its end early (`| head`) is no failure: such an error is marked and ends the process quietly.
 
 use crate::cli::escape;
-use crate::error::Result;
+use crate::error::{Kind, Result, fail_with};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::fmt;
@@ -147,6 +147,18 @@ pub fn table(rows: &[Vec<String>]) -> String {
 pub fn id(id: &str, whole: bool) -> &str {
     let hex = id.strip_prefix("sha256:").unwrap_or(id);
     if whole { hex } else { hex.get(..12).unwrap_or(hex) }
+}
+
+/// Refuses to write an archive to a terminal.
+pub fn refuse_terminal() -> Result<()> {
+    if stdout_is_terminal() {
+        return Err(fail_with(
+            Kind::User,
+            "standard output is a terminal, which cannot take an archive",
+            "Name a file with --output, or redirect standard output.",
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -146,6 +146,12 @@ pub const ALL: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "build --squash",
+        act: |sb| sb.dhow(["build", "-q", "--network=none", "--squash", "-t", "app", "app"]),
+        undo: no_app,
+        ..PLAIN
+    },
+    Scenario {
         name: "build over its budget",
         before: |sb| {
             build(sb).ok();

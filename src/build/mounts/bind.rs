@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 const COPY: &str = "tree";
 
 /// Files of the context.
-pub(super) fn of_context(
+pub(in crate::build) fn of_context(
     context: &Context,
     origin: &Origin,
     found: &Found,
@@ -62,7 +62,7 @@ fn copy_context(context: &Context, origin: &Origin, found: &Found, executor: &mu
 }
 
 /// Files of a stage or an image.
-pub(super) fn of_layers(
+pub(in crate::build) fn of_layers(
     layers: &[StageLayer],
     origin: &Origin,
     writable: bool,
@@ -96,7 +96,7 @@ fn inside(root: &Root, path: &str) -> Result<OwnedFd> {
 }
 
 /// A folder or a file that is open.
-pub(super) fn of_folder(folder: impl AsFd, read_only: bool) -> Result<OwnedFd> {
+pub(in crate::build) fn of_folder(folder: impl AsFd, read_only: bool) -> Result<OwnedFd> {
     let tree = mount::copy_tree(folder.as_fd(), c"", true).context("mounting a folder")?;
     restrict(tree, read_only)
 }

@@ -7,7 +7,7 @@ use super::Wanted;
 use crate::build::copy::{self as files, Request, Source};
 use crate::build::execute::{Executor, StageLayer};
 use crate::build::instruction::mount::{Access, Kind, Origin, Sharing};
-use crate::build::schedule::Wait;
+use crate::build::wait::Wait;
 use crate::error::{Kind as Fault, Result, fail};
 use crate::run::time;
 use crate::store::mounts::{CacheMount, CacheMountRecord, cache_mount_id};
@@ -33,7 +33,10 @@ struct Asked<'a> {
 }
 
 /// Takes every cache of a step, made if it is new, by the ids that [`id`] gives; or none, and says which one is in use.
-pub(super) fn take(all: &[Wanted], executor: &mut Executor<'_>) -> Result<Result<BTreeMap<String, CacheMount>, Wait>> {
+pub(in crate::build) fn take(
+    all: &[Wanted],
+    executor: &mut Executor<'_>,
+) -> Result<Result<BTreeMap<String, CacheMount>, Wait>> {
     if all.iter().any(|w| matches!(w.kind, Kind::Cache { .. }) && w.layers.is_some()) {
         // The first contents are known by their digests.
         executor.collect(true)?;
@@ -61,7 +64,7 @@ pub(super) fn take(all: &[Wanted], executor: &mut Executor<'_>) -> Result<Result
 }
 
 /// The id of a cache mount; nothing for another mount.
-pub(super) fn id(wanted: &Wanted, executor: &Executor<'_>) -> Option<String> {
+pub(in crate::build) fn id(wanted: &Wanted, executor: &Executor<'_>) -> Option<String> {
     ask(wanted, executor).map(|asked| asked.id)
 }
 
@@ -107,7 +110,7 @@ fn fill(one: &Asked<'_>, mount: &CacheMount, executor: &mut Executor<'_>) -> Res
 }
 
 /// The folder of a cache that a step sees: all of it, or the one in it that `source=` names.
-pub(super) fn folder(wanted: &Wanted, mount: &CacheMount) -> Result<Root> {
+pub(in crate::build) fn folder(wanted: &Wanted, mount: &CacheMount) -> Result<Root> {
     let data = mount.data();
     let root = Root::open(&data).with_context(|| format!("opening {}", data.display()))?;
     match &wanted.kind {

@@ -29,7 +29,7 @@ impl Secret {
     }
 
     /// `NAME=value` for the step's environment.
-    pub(super) fn variable(&self, name: &str) -> Result<String> {
+    pub(in crate::build) fn variable(&self, name: &str) -> Result<String> {
         let text = std::str::from_utf8(&self.0).ok().filter(|text| !text.contains('\0'));
         text.map(|text| format!("{name}={text}")).ok_or_else(|| {
             let message = format!("the secret for the variable {name} is no text");
@@ -45,7 +45,11 @@ impl fmt::Debug for Secret {
 }
 
 /// The secret of that name. That it is missing is an error only where it is required.
-pub(super) fn find<'a>(all: &'a BTreeMap<String, Secret>, id: &str, required: bool) -> Result<Option<&'a Secret>> {
+pub(in crate::build) fn find<'a>(
+    all: &'a BTreeMap<String, Secret>,
+    id: &str,
+    required: bool,
+) -> Result<Option<&'a Secret>> {
     match all.get(id) {
         None if required => Err(fail_with(
             Kind::User,
@@ -57,7 +61,7 @@ pub(super) fn find<'a>(all: &'a BTreeMap<String, Secret>, id: &str, required: bo
 }
 
 /// The secret as a file in a file system of its own.
-pub(super) fn file(secret: &Secret, access: Access, executor: &Executor<'_>) -> Result<OwnedFd> {
+pub(in crate::build) fn file(secret: &Secret, access: Access, executor: &Executor<'_>) -> Result<OwnedFd> {
     let options = [(c"mode".to_owned(), c"0700".to_owned()), (c"size".to_owned(), size(secret.0.len())?)];
     let attr = Attr::MOUNT_ATTR_NOSUID | Attr::MOUNT_ATTR_NODEV | Attr::MOUNT_ATTR_NOEXEC;
     let memory = mount::filesystem(c"tmpfs", &options, attr).context("making a tmpfs for a secret")?;
@@ -79,7 +83,7 @@ fn size(bytes: usize) -> Result<CString> {
 }
 
 /// The socket of the SSH agent of that name.
-pub(super) fn agent(
+pub(in crate::build) fn agent(
     all: &BTreeMap<String, PathBuf>,
     id: &str,
     required: bool,

@@ -1,7 +1,8 @@
 //! `dhow export`: writes a container's file system to a tar.
 
 use super::Verb;
-use super::save::{refuse_terminal, to_standard_output};
+use super::save::to_standard_output;
+use crate::cli::output::refuse_terminal;
 use crate::error::Result;
 use crate::run::export::export;
 use crate::store::Store;

@@ -3,7 +3,7 @@
 use super::Verb;
 use crate::cli::output;
 use crate::cli::progress::Console;
-use crate::error::{Kind, Result, fail, fail_with};
+use crate::error::{Kind, Result, fail};
 use crate::store::Store;
 use crate::store::archive::{self, Format, Output};
 use crate::store::image::ImageRecord;
@@ -75,18 +75,6 @@ impl Write for Standard {
     }
 }
 
-/// Refuses to write an archive to a terminal.
-pub fn refuse_terminal() -> Result<()> {
-    if output::stdout_is_terminal() {
-        return Err(fail_with(
-            Kind::User,
-            "standard output is a terminal, which cannot take an archive",
-            "Name a file with --output, or redirect standard output.",
-        ));
-    }
-    Ok(())
-}
-
 /// Writes to standard output.
 pub fn to_standard_output(write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, Standard);
@@ -103,7 +91,7 @@ impl Verb for Save {
             return Err(fail(Kind::User, format!("--format {} is a folder: name it with --output", self.format)));
         }
         if self.output.is_none() {
-            refuse_terminal()?;
+            output::refuse_terminal()?;
         }
         let store = Store::open()?;
         let images = select(&store, &self.images)?;

@@ -257,7 +257,7 @@ fn output(word: &str, annotations: &mut BTreeMap<String, String>, rewrite: &mut 
 }
 
 fn standard_output() -> Result<Target> {
-    crate::cli::command::save::refuse_terminal()?;
+    crate::cli::output::refuse_terminal()?;
     let file = std::io::stdout().as_fd().try_clone_to_owned().context("opening standard output")?;
     Ok(Target::Open(Arc::new(File::from(file))))
 }

@@ -146,10 +146,18 @@ pub fn hash_file(file: &File, stat: &Stat) -> io::Result<Hashed> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; BUFFER.min(usize::try_from(stat.st_size).unwrap_or(0) + 1)];
     let mut reader = file;
+    let mut total = 0;
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => break,
-            Ok(n) => hasher.update(&buffer[..n]),
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+                total += n as u64;
+                // There was room for more, and nothing more is expected; the size is looked at once more below.
+                if n < buffer.len() && total == stat.st_size as u64 {
+                    break;
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -121,6 +121,52 @@ fn message<T>(result: Result<T>) -> String {
     result.err().expect("it had to fail").to_string()
 }
 
+/// Set in a second run of the test program, to as many files as it is to copy.
+const CALLS: &str = "DHOW_TEST_COPIED_FILES";
+
+/// Selects, reads and copies; only to be watched, see below.
+#[test]
+fn calls_of_a_copy() {
+    let Ok(files) = std::env::var(CALLS) else { return };
+    let names: Vec<String> = (0..files.parse::<usize>().unwrap()).map(|n| format!("t/f{n}")).collect();
+    let case = Case::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    fs::write(case.dir.path().join("start"), "").unwrap();
+    let root = Root::open(&case.dest("")).unwrap();
+    let work = |source: &Source, selected: &[Selected], request: &Request| {
+        digest(source, selected, request)?;
+        execute(source, selected, request, &root)
+    };
+    assert!(case.run(&["t"], "/t", |_| {}, work).unwrap().changed.is_none());
+    fs::write(case.dir.path().join("end"), "").unwrap();
+}
+
+#[test]
+#[allow(clippy::print_stderr)] // A skipped test says why.
+fn a_copied_file_costs_few_calls() {
+    /// One look, six calls to know its digest (open, look, read, attributes, look, close), eleven to copy it.
+    const MOST: usize = 18;
+    let calls = |files: usize| -> Option<usize> {
+        let dir = tempfile::tempdir().unwrap();
+        let trace = dir.path().join("trace");
+        let mut program = std::process::Command::new("strace");
+        program.args(["-f", "-o"]).arg(&trace).arg(std::env::current_exe().unwrap());
+        program.args(["--exact", "build::copy::tests::calls_of_a_copy"]).env(CALLS, files.to_string());
+        let done = program.output().ok()?;
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let trace = fs::read_to_string(trace).unwrap();
+        let from = trace.find("/start\"").expect("the copy began");
+        let to = trace.find("/end\"").expect("the copy ended");
+        // In a debug build the standard library asks before it closes anything.
+        Some(trace[from..to].lines().filter(|line| !line.contains(" fcntl(")).count())
+    };
+    let (Some(few), Some(many)) = (calls(50), calls(250)) else {
+        assert!(std::env::var_os("DHOW_TEST_NO_SKIP").is_none_or(|v| v.is_empty()), "there is no strace");
+        return eprintln!("skipped: there is no strace");
+    };
+    let each = (many - few) as f64 / 200.0;
+    assert!(each > 5.0 && each < MOST as f64 + 0.5, "{each} calls for a file");
+}
+
 #[test]
 fn rule_1_folder_means_its_contents() {
     for source in ["dir", "dir/", "dir/.", "/dir", "./dir"] {

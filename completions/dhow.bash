@@ -279,7 +279,7 @@ _dhow() {
             return 0
             ;;
         dhow__subcmd__build)
-            opts="-t -f -o -q -h --tag --file --build-arg --build-context --ignorefile --target --no-cache --jobs --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --output --metadata-file --annotation --squash --squash-all --timestamp --source-date-epoch --rewrite-timestamp --omit-history --env --unsetenv --unsetlabel --inherit-labels --from --push --provenance --sbom --attest --builder --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
+            opts="-t -f -o -q -h --tag --file --build-arg --build-context --ignorefile --target --no-cache --no-cache-filter --jobs --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --output --metadata-file --annotation --squash --squash-all --timestamp --source-date-epoch --rewrite-timestamp --omit-history --env --unsetenv --unsetlabel --inherit-labels --from --push --provenance --sbom --attest --builder --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -314,6 +314,10 @@ _dhow() {
                     return 0
                     ;;
                 --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --no-cache-filter)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -479,7 +483,7 @@ _dhow() {
             return 0
             ;;
         dhow__subcmd__builder__subcmd__build)
-            opts="-t -f -o -q -h --tag --file --build-arg --build-context --ignorefile --target --no-cache --jobs --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --output --metadata-file --annotation --squash --squash-all --timestamp --source-date-epoch --rewrite-timestamp --omit-history --env --unsetenv --unsetlabel --inherit-labels --from --push --provenance --sbom --attest --builder --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
+            opts="-t -f -o -q -h --tag --file --build-arg --build-context --ignorefile --target --no-cache --no-cache-filter --jobs --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --output --metadata-file --annotation --squash --squash-all --timestamp --source-date-epoch --rewrite-timestamp --omit-history --env --unsetenv --unsetlabel --inherit-labels --from --push --provenance --sbom --attest --builder --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -514,6 +518,10 @@ _dhow() {
                     return 0
                     ;;
                 --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --no-cache-filter)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1327,7 +1335,7 @@ _dhow() {
             return 0
             ;;
         dhow__subcmd__image__subcmd__build)
-            opts="-t -f -o -q -h --tag --file --build-arg --build-context --ignorefile --target --no-cache --jobs --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --output --metadata-file --annotation --squash --squash-all --timestamp --source-date-epoch --rewrite-timestamp --omit-history --env --unsetenv --unsetlabel --inherit-labels --from --push --provenance --sbom --attest --builder --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
+            opts="-t -f -o -q -h --tag --file --build-arg --build-context --ignorefile --target --no-cache --no-cache-filter --jobs --check --call --shell-on-fail --network --secret --ssh --allow --add-host --dns --shm-size --ulimit --cap-add --cap-drop --security-opt --cgroup-parent --output --metadata-file --annotation --squash --squash-all --timestamp --source-date-epoch --rewrite-timestamp --omit-history --env --unsetenv --unsetlabel --inherit-labels --from --push --provenance --sbom --attest --builder --quiet --iidfile --label --platform --pull --rm --force-rm --layers --progress --load --format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1362,6 +1370,10 @@ _dhow() {
                     return 0
                     ;;
                 --target)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --no-cache-filter)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -62,6 +62,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand build" -l build-arg -d 'Value 
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l target -d 'Stage to build, by name or number' -r
+complete -c dhow -n "__fish_dhow_using_subcommand build" -l no-cache-filter -d 'Do every step of these stages again, by name or number' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l jobs -d 'How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
@@ -116,6 +117,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand bud" -l build-arg -d 'Value of
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l target -d 'Stage to build, by name or number' -r
+complete -c dhow -n "__fish_dhow_using_subcommand bud" -l no-cache-filter -d 'Do every step of these stages again, by name or number' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l jobs -d 'How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand bud" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
@@ -417,6 +419,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcomm
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l target -d 'Stage to build, by name or number' -r
+complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Do every step of these stages again, by name or number' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l jobs -d 'How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand image; and __fish_seen_subcommand_from build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
@@ -535,6 +538,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subco
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l target -d 'Stage to build, by name or number' -r
+complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Do every step of these stages again, by name or number' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l jobs -d 'How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand builder; and __fish_seen_subcommand_from build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r
@@ -601,6 +605,7 @@ complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcom
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l build-context -d 'Another place to copy from: name=folder, name=URL, name=docker-image://image' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l ignorefile -d 'The file that says what is left out of the context' -r -F
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l target -d 'Stage to build, by name or number' -r
+complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l no-cache-filter -d 'Do every step of these stages again, by name or number' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l jobs -d 'How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l call -d 'What to do: build, check, or check,format=json' -r
 complete -c dhow -n "__fish_dhow_using_subcommand buildx; and __fish_seen_subcommand_from build" -l network -d 'The network: private (own addresses, connected to the outside), host, or none' -r

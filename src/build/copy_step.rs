@@ -13,6 +13,7 @@ use super::named::Named;
 use super::outcome::Outcome;
 use super::owner;
 use super::walk::{Walk, located, missing_base};
+use super::why;
 use crate::error::Result;
 use crate::progress::Reporter;
 use crate::store::image::ImageRecord;
@@ -41,10 +42,8 @@ impl Walk<'_> {
             Some(from) if named.is_none() => Some(self.layers_of(index, step, from)?),
             _ => None,
         };
-        let also = layers.map(|layers| TreeInputs {
-            definition: definition.clone(),
-            trees: vec![("the files".to_string(), layers)],
-        });
+        let also = layers
+            .map(|layers| TreeInputs { definition: definition.clone(), trees: vec![(why::FILES.to_string(), layers)] });
         if let Some(also) = &also {
             if let Some(quick) = also.known(executor.as_deref())
                 && self.cached(index, &quick, None, executor.as_deref(), &created_by, reporter)?
@@ -84,7 +83,7 @@ impl Walk<'_> {
             }
             None => (Vec::new(), String::new()),
         };
-        let inputs = definition.with("the files", digest);
+        let inputs = definition.with(why::FILES, digest);
         if self.cached(index, &inputs, also.as_ref(), executor.as_deref(), &created_by, reporter)? {
             return Ok(Outcome::Done);
         }
@@ -92,7 +91,11 @@ impl Walk<'_> {
         if let Some(instead) = self.instead(index, &inputs, also.as_ref(), executor, &created_by, reporter)? {
             return Ok(instead);
         }
-        self.say_why(index, &inputs, step, reporter);
+        let listed = match self.files(&tree, named).filter(|_| !sources.is_empty()) {
+            Some(from @ Source::Context(_)) => files::list(&from, &selected, &request).map_err(|e| located(step, e))?,
+            _ => Vec::new(),
+        };
+        self.say_why(index, &inputs, &listed, step, reporter);
         let parents = self.work(index).layers.clone();
         let number = executor.begin(&parents)?;
         // As in BuildKit, --chmod takes the ordinary way.
@@ -113,7 +116,7 @@ impl Walk<'_> {
             files::keep_folders(base, &dest, &request).map_err(|e| located(step, e))?;
         }
         drop((dest, base));
-        self.executed(index, number, parents, inputs, also, created_by, executor)
+        self.executed(index, number, parents, inputs, also, listed, created_by, executor)
     }
 
     /// Where files come from: the tree, else the context if it was opened.

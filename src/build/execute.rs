@@ -3,7 +3,7 @@
 //! Lives in the worker, with all ids. A finished step's tree stays in the build's staging folder until its digest is
 //! known; the next step already stands on it there. Not here: which step runs and whether it must (`walk`).
 
-use super::hasher::Hasher;
+use super::hasher::{Hashed, Hasher};
 use super::key::{self, Inputs};
 use super::points;
 use super::remote;
@@ -12,7 +12,7 @@ use crate::run::channel::{Channel, Message};
 use crate::run::prepare::{is_folder, lower_dirs, mount_overlay, resemble};
 use crate::run::step::{self, Running};
 use crate::store::Store;
-use crate::store::cache::StepRecord;
+use crate::store::cache::{LastTime, StepRecord};
 use crate::store::flight::{self, Flight};
 use crate::store::layer::{LayerRecord, LayerRef};
 use crate::store::staging::Staging;
@@ -54,6 +54,19 @@ pub struct Memo {
     pub base_layers: usize,
     /// When it was made, RFC 3339.
     pub created: String,
+    /// Where in the Dockerfile it stands, and what is to be known of it there the next time.
+    pub place: Option<(String, LastInputs)>,
+    /// What the step at this place gave the last time.
+    pub earlier: Option<LayerRef>,
+}
+
+/// What a step was made from, in the words of explanations.
+#[derive(Debug, Clone, Default)]
+pub struct LastInputs {
+    /// Its inputs and what it stands on.
+    pub inputs: Inputs,
+    /// The files that a COPY took.
+    pub files: Vec<(String, String)>,
 }
 
 /// The inputs of a step that takes files from stages or images, where each whole tree stands for the files that are taken
@@ -434,20 +447,38 @@ impl<'a> Executor<'a> {
     /// Layer `number` is finished: its digest is computed beside what follows, then it is published and remembered.
     pub fn finish(&mut self, number: usize, memo: Memo) -> Result<()> {
         fault::point("step.finish")?;
+        // One that is gone, or goes while it is looked at, is another one.
+        let memo = Memo { earlier: self.still_there(memo.earlier)?, ..memo };
+        let earlier = memo.earlier.as_ref().map(|layer| self.store.layer_tree(&layer.id));
         self.made[number].memo = Some(memo);
         let tree = self.made[number].dir.join("fs");
         let hasher = match &mut self.hasher {
             Some(hasher) => hasher,
             none => none.insert(Hasher::start()?),
         };
-        hasher.submit(number, &tree)?;
+        hasher.submit(number, &tree, earlier)?;
         self.collect(false)
+    }
+
+    /// The layer, protected from now on, if it is in the store.
+    fn still_there(&self, layer: Option<LayerRef>) -> Result<Option<LayerRef>> {
+        let Some(layer) = layer else { return Ok(None) };
+        let usable = self.store.usable_layer(&layer.id)?.is_some_and(|found| found == layer);
+        Ok(if usable && self.lease(std::slice::from_ref(&layer))? { Some(layer) } else { None })
     }
 
     /// Publishes the layers whose digests have come; with `all`, waits for every one.
     pub fn collect(&mut self, all: bool) -> Result<()> {
         while let Some(hasher) = &mut self.hasher {
-            let Some((number, info)) = hasher.next(all)? else { break };
+            let Some(Hashed { layer: number, info, as_before }) = hasher.next(all)? else { break };
+            // What stands on it is then known, too.
+            let earlier = self.made[number].memo.as_mut().and_then(|memo| memo.earlier.take()).filter(|_| as_before);
+            if let Some(layer) = earlier {
+                self.made[number].published = Some(layer.clone());
+                self.remember(number, layer)?;
+                self.made[number].flight = None;
+                continue;
+            }
             let record = LayerRecord {
                 diff_id: info.diff_id.to_string(),
                 tar_size: info.tar_size,
@@ -470,6 +501,11 @@ impl<'a> Executor<'a> {
         let Some(chain) = self.chain(&memo.base_chain, &memo.parents[memo.base_layers..]) else {
             return Err(fail(Kind::System, "a layer was published before its parent"));
         };
+        if let Some((slot, last)) = memo.place {
+            // Only what was done counts as the last time: a step that failed has left nothing to compare with.
+            let last = LastTime { inputs: last.inputs.0, layer: layer.clone(), files: last.files };
+            let _ = self.store.remember_inputs(&slot, &last);
+        }
         let record = StepRecord { layer, created: memo.created, inputs: memo.inputs.0.clone() };
         self.store.remember_step(&memo.inputs.key(&chain), &record)?;
         // The tree it was copied from was finished before it, so its digests came before this one.

@@ -1,4 +1,5 @@
-//! Digests of finished layers, computed beside the next step by one child process for the whole build.
+//! Digests of finished layers, computed beside the next step by one child process for the whole build. It also says
+//! whether a layer differs from an earlier one in nothing but times.
 //!
 //! A process, not a thread: the worker must stay single-threaded to clone the next step.
 
@@ -25,12 +26,25 @@ pub struct Hasher {
 struct Job {
     layer: usize,
     tree: PathBuf,
+    earlier: Option<PathBuf>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Answer {
     layer: usize,
     info: Crossing<LayerInfo>,
+    as_before: bool,
+}
+
+/// What is known of a layer.
+#[derive(Debug)]
+pub struct Hashed {
+    /// Its number.
+    pub layer: usize,
+    /// Digest and sizes.
+    pub info: LayerInfo,
+    /// It is the same as the earlier one, but for times.
+    pub as_before: bool,
 }
 
 impl Hasher {
@@ -47,9 +61,9 @@ impl Hasher {
         }
     }
 
-    /// Asks for the digest of a tree.
-    pub fn submit(&mut self, layer: usize, tree: &Path) -> Result<()> {
-        let job = serde_json::to_vec(&Job { layer, tree: tree.to_path_buf() })?;
+    /// Asks for the digest of a tree, and whether it is as the earlier one.
+    pub fn submit(&mut self, layer: usize, tree: &Path, earlier: Option<PathBuf>) -> Result<()> {
+        let job = serde_json::to_vec(&Job { layer, tree: tree.to_path_buf(), earlier })?;
         socket::send(&self.socket, &job, None).context("talking to the hashing process")?;
         self.owed += 1;
         Ok(())
@@ -61,7 +75,7 @@ impl Hasher {
     }
 
     /// The next answer: waits for it if `wait`, else gives `None` when there is none yet. `None` too when none is owed.
-    pub fn next(&mut self, wait: bool) -> Result<Option<(usize, LayerInfo)>> {
+    pub fn next(&mut self, wait: bool) -> Result<Option<Hashed>> {
         if self.owed == 0 {
             return Ok(None);
         }
@@ -75,7 +89,8 @@ impl Hasher {
         }
         self.owed -= 1;
         let answer: Answer = serde_json::from_slice(&bytes).context("reading the hashing process's answer")?;
-        Ok(Some((answer.layer, answer.info.unpack()?)))
+        let Answer { layer, info, as_before } = answer;
+        Ok(Some(Hashed { layer, info: info.unpack()?, as_before }))
     }
 
     /// Ends the child.
@@ -96,9 +111,16 @@ fn serve(socket: &OwnedFd) -> i32 {
             .with_context(|| format!("opening {}", job.tree.display()))
             .and_then(|tree| diff::digest(&tree, &[]))
             .context("computing a layer's digest");
-        let answer = serde_json::to_vec(&Answer { layer: job.layer, info: Crossing::pack(info) });
+        // One that cannot be read is just another one.
+        let as_before = job.earlier.is_some_and(|earlier| same(&job.tree, &earlier).unwrap_or(false));
+        let answer = serde_json::to_vec(&Answer { layer: job.layer, info: Crossing::pack(info), as_before });
         if answer.map_or(true, |bytes| socket::send(socket, &bytes, None).is_err()) {
             return 1;
         }
     }
+}
+
+fn same(tree: &Path, earlier: &Path) -> Result<bool> {
+    let open = |path: &Path| Root::open(path).with_context(|| format!("opening {}", path.display()));
+    diff::same_but_for_times(&open(tree)?, &open(earlier)?)
 }

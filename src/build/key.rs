@@ -1,5 +1,6 @@
 //! Keys of build steps: a digest over the parent's chain, the instruction after expansion and the content of its inputs.
-//! Never a time. The named inputs are kept with the record, so that a later miss can say what changed.
+//! Never a time. The named inputs are kept with the record, so that a later miss can say what changed
+//! (`why`).
 
 use sha2::{Digest as _, Sha256};
 
@@ -44,21 +45,6 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Why a step missed, in words, from the inputs of this time and of the last time at this place.
-pub fn explain(now: &Inputs, before: &[(String, String)], parent_changed: bool) -> String {
-    let changed: Vec<&str> = now
-        .0
-        .iter()
-        .filter(|(name, value)| before.iter().find(|(n, _)| n == name).is_none_or(|(_, v)| v != value))
-        .map(|(name, _)| name.as_str())
-        .collect();
-    match (changed.is_empty(), parent_changed) {
-        (false, _) => format!("{} changed", changed.join(" and ")),
-        (true, true) => "a step before it changed".into(),
-        (true, false) => "its layer is no longer in the cache".into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,7 +56,5 @@ mod tests {
         assert_ne!(a.key("p"), b.key("p"));
         assert_ne!(a.key("p"), a.key("q"));
         assert_eq!(a.key("p"), a.clone().key("p"));
-        assert_eq!(explain(&b, &a.0, false), "files changed");
-        assert_eq!(explain(&a, &a.0, true), "a step before it changed");
     }
 }

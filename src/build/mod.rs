@@ -42,6 +42,7 @@ pub mod state;
 mod steps;
 mod wait;
 mod walk;
+mod why;
 pub mod words;
 
 #[cfg(test)]
@@ -97,6 +98,8 @@ pub struct Options {
     pub target: Option<String>,
     /// Execute every step.
     pub no_cache: bool,
+    /// `--no-cache-filter`: execute every step of these stages, by name or number.
+    pub no_cache_filter: Vec<String>,
     /// How many programs of RUN steps run at the same time.
     pub jobs: Jobs,
     /// Network of RUN.
@@ -222,6 +225,12 @@ impl Prepared {
         let undeclared = self.plan.undeclared(&self.options.args).into_iter();
         let mut notes: Vec<String> =
             undeclared.map(|name| format!("--build-arg {name}: the Dockerfile has no ARG of this name")).collect();
+        let filters = self.options.no_cache_filter.iter();
+        let strangers =
+            filters.filter(|word| !self.plan.stages.iter().any(|s| s.is_one_of(std::slice::from_ref(word))));
+        notes.extend(
+            strangers.map(|word| format!("--no-cache-filter {word}: the Dockerfile has no stage of this name")),
+        );
         if let Some(other) = self.file.syntax.as_deref().filter(|s| !is_own_syntax(s)) {
             notes.push(format!("# syntax={other} is not used: dhow reads the file itself, as docker/dockerfile does"));
         }

@@ -29,6 +29,14 @@ pub struct Stage {
     pub from_span: Span,
 }
 
+impl Stage {
+    /// Whether one of these words, a name or a number, means this stage.
+    pub fn is_one_of(&self, words: &[String]) -> bool {
+        let named = |word: &String| self.name.as_deref() == Some(word.to_lowercase().as_str());
+        words.iter().any(|word| named(word) || word.parse() == Ok(self.index))
+    }
+}
+
 /// The whole file.
 #[derive(Debug, Clone)]
 pub struct Plan {

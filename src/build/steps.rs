@@ -12,6 +12,7 @@ use super::mounts::Wanted;
 use super::outcome::{Again, Outcome, Pending};
 use super::wait::{PAUSE, Wait};
 use super::walk::{Walk, located};
+use super::why;
 use crate::error::{Kind, Result, fail, fail_with};
 use crate::progress::{Event, Reporter};
 use crate::run::{prepare, spec};
@@ -34,7 +35,7 @@ impl Walk<'_> {
         let user = state.config.config.user.clone().unwrap_or_default();
         let mut inputs = Inputs::default()
             .with("the command", serde_json::to_string(&argv)?)
-            .with("the environment or a build argument", serde_json::to_string(&state.run_env())?)
+            .with(why::ENVIRONMENT, serde_json::to_string(&state.run_env())?)
             .with("the user", user.clone())
             .with("the working directory", state.workdir())
             .with("the network", format!("{network:?}"));
@@ -82,7 +83,7 @@ impl Walk<'_> {
                 return Ok(Outcome::Waits(wait));
             }
         };
-        self.say_why(index, &inputs, step, reporter);
+        self.say_why(index, &inputs, &[], step, reporter);
         let parents = self.work(index).layers.clone();
         let spec = self.run_spec(index, run, argv, user, network, executor)?;
         let with_mounts = with_variables(&spec, &mounted.env);
@@ -111,7 +112,7 @@ impl Walk<'_> {
         // Others may use the caches again.
         drop(mounted);
         if code == 0 {
-            return self.executed(index, number, parents, inputs, also, created_by, executor);
+            return self.executed(index, number, parents, inputs, also, Vec::new(), created_by, executor);
         }
         if self.options.shell_on_fail {
             self.show(index, number, &parents, again, code, executor, reporter).map_err(|e| located(&step, e))?;
@@ -256,7 +257,7 @@ impl Walk<'_> {
             }
             return Ok(instead);
         }
-        self.say_why(index, &inputs, step, reporter);
+        self.say_why(index, &inputs, &[], step, reporter);
         let parents = self.work(index).layers.clone();
         let number = executor.begin(&parents)?;
         let root = executor.writable(&parents, number)?;
@@ -265,7 +266,7 @@ impl Walk<'_> {
             .map_err(|e| step.error(format!("making the working directory {path}: {e}")))?;
         drop(root);
         workdir.apply(&mut self.work(index).state);
-        self.executed(index, number, parents, inputs, None, created_by, executor)
+        self.executed(index, number, parents, inputs, None, Vec::new(), created_by, executor)
     }
 }
 

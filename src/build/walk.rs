@@ -7,13 +7,14 @@
 use super::Options;
 use super::args::Globals;
 use super::context::Context;
-use super::execute::{Executor, Memo, StageLayer, TreeInputs, published_chain};
+use super::execute::{Executor, LastInputs, Memo, StageLayer, TreeInputs, published_chain};
 use super::instruction::{Instruction, Step, parse_trigger};
 use super::key::{self, Inputs};
 use super::outcome::Outcome;
 use super::stage::{Base, Plan};
 use super::state::StageState;
 use super::wait::Wait;
+use super::why;
 use crate::error::{Kind, Result, fail, fail_with, hint_of, kind_of};
 use crate::image::config::ImageConfig;
 use crate::progress::{Event, Reporter};
@@ -325,7 +326,7 @@ impl<'a> Walk<'a> {
         created_by: &str,
         reporter: &dyn Reporter,
     ) -> Result<bool> {
-        if self.options.no_cache {
+        if self.uncached(index) {
             return Ok(false);
         }
         let Some(chain) = self.chain(index, executor) else { return Ok(false) };
@@ -361,7 +362,7 @@ impl<'a> Walk<'a> {
         created_by: &str,
         reporter: &dyn Reporter,
     ) -> Result<Option<Outcome>> {
-        if self.options.no_cache {
+        if self.uncached(index) {
             return Ok(None);
         }
         if self.chain(index, Some(executor)).is_none() && self.is_as_before(index, inputs) {
@@ -378,11 +379,16 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
+    /// Whether the steps of a stage are executed in any case.
+    fn uncached(&self, index: usize) -> bool {
+        self.options.no_cache || self.plan.stages[index].is_one_of(&self.options.no_cache_filter)
+    }
+
     /// Whether the step that was last done at this place had the same inputs: it only stood on something else, perhaps.
     fn is_as_before(&self, index: usize, inputs: &Inputs) -> bool {
         let Some(step) = self.stages[&index].steps.front() else { return false };
         let before = self.store.previous_inputs(&self.slot(index, step));
-        before.is_some_and(|before| inputs.0.iter().all(|input| before.contains(input)))
+        before.is_some_and(|before| inputs.0.iter().all(|input| before.inputs.contains(input)))
     }
 
     /// The chain at which a stage stands; none while one of its layers has no digest yet.
@@ -395,15 +401,24 @@ impl<'a> Walk<'a> {
         }
     }
 
-    pub(super) fn say_why(&mut self, index: usize, inputs: &Inputs, step: &Step, reporter: &dyn Reporter) {
-        if self.options.no_cache {
+    /// Tells why a step is executed, if something is known of the last time. `files` are those of a COPY.
+    pub(super) fn say_why(
+        &mut self,
+        index: usize,
+        inputs: &Inputs,
+        files: &[(String, String)],
+        step: &Step,
+        reporter: &dyn Reporter,
+    ) {
+        if self.uncached(index) {
             return;
         }
         let slot = self.slot(index, step);
         let work = &self.stages[&index];
         // A place that was never built to its end has nothing to explain.
         if let Some(before) = self.store.previous_inputs(&slot) {
-            let why = key::explain(&work.explained(inputs), &before, work.changed);
+            let now = LastInputs { inputs: work.explained(inputs), files: files.to_vec() };
+            let why = why::explain(&now, &before, work.changed);
             reporter.report(Event::CacheMiss { why });
         }
     }
@@ -428,14 +443,19 @@ impl<'a> Walk<'a> {
         parents: Vec<StageLayer>,
         inputs: Inputs,
         also: Option<TreeInputs>,
+        files: Vec<(String, String)>,
         created_by: String,
         executor: &mut Executor<'_>,
     ) -> Result<Outcome> {
         let created = time::now();
-        if let Some(step) = self.stages[&index].steps.front() {
-            // Only what was done counts as the last time: a step that failed has left nothing to compare with.
-            let _ = self.store.remember_inputs(&self.slot(index, step), &self.stages[&index].explained(&inputs).0);
-        }
+        let slot = self.stages[&index].steps.front().map(|step| self.slot(index, step));
+        // Who asks for everything anew wants the new one.
+        let asked = slot.as_ref().filter(|_| !self.uncached(index));
+        let before = asked.and_then(|slot| self.store.previous_inputs(slot));
+        // Other files of the context give another layer: there is nothing to compare.
+        let earlier = before.filter(|last| last.files == files).map(|last| last.layer);
+        let last = LastInputs { inputs: self.stages[&index].explained(&inputs), files };
+        let place = slot.map(|slot| (slot, last));
         let work = self.work(index);
         work.definition = inputs.key(&work.definition);
         work.layers.push(StageLayer::Made(number));
@@ -443,7 +463,7 @@ impl<'a> Walk<'a> {
         work.changed = true;
         work.state.add_history(created_by, false, Some(&created));
         let (base_chain, base_layers) = (work.base_chain.clone(), work.base_layers);
-        executor.finish(number, Memo { parents, inputs, also, base_chain, base_layers, created })?;
+        executor.finish(number, Memo { parents, inputs, also, base_chain, base_layers, created, place, earlier })?;
         Ok(Outcome::Done)
     }
 }

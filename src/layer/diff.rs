@@ -38,16 +38,32 @@ pub struct Counts {
 
 /// Writes the tar of `tree` to `out`, without the paths in `skip` (from the tree's top) and what is below them.
 pub fn write_tar(tree: &Root, skip: &[PathBuf], out: &mut dyn Write) -> Result<Counts> {
-    write(tree, skip, false, out)
+    write(tree, skip, Look::default(), false, out)
 }
 
 /// Writes the tar that [`write_tar`] would write if all files were empty: what a tree is, but for its contents.
 pub(super) fn write_hollow(tree: &Root, out: &mut dyn Write) -> Result<Counts> {
-    write(tree, &[], true, out)
+    write(tree, &[], Look::default(), true, out)
 }
 
-fn write(tree: &Root, skip: &[PathBuf], hollow: bool, out: &mut dyn Write) -> Result<Counts> {
-    let mut entries = Entries { hollow, ..Entries::new(Look::default(), out) };
+/// Whether two trees give the same layer but for the times. Contents are read only if all else is equal.
+pub fn same_but_for_times(one: &Root, other: &Root) -> Result<bool> {
+    let digest = |tree: &Root, hollow| -> Result<_> {
+        let mut sink = Sha256Writer::new(io::sink());
+        let look = Look { times: Times::All(0), ..Look::default() };
+        write(tree, &[], look, hollow, &mut sink)?;
+        Ok(sink.finish().1)
+    };
+    for hollow in [true, false] {
+        if digest(one, hollow)? != digest(other, hollow)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn write(tree: &Root, skip: &[PathBuf], look: Look, hollow: bool, out: &mut dyn Write) -> Result<Counts> {
+    let mut entries = Entries { hollow, ..Entries::new(look, out) };
     let skip = skip.iter().map(|path| skip_key(path)).collect();
     Walk { tree, skip, entries: &mut entries }.run()?;
     entries.finish()

@@ -24,6 +24,18 @@ pub struct StepRecord {
     pub inputs: Vec<(String, String)>,
 }
 
+/// What was done last at a place of a Dockerfile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastTime {
+    /// What went into the key, by name.
+    pub inputs: Vec<(String, String)>,
+    /// What it gave.
+    pub layer: LayerRef,
+    /// Of a COPY from the context: its files and a short digest of each, unless they are too many.
+    #[serde(default)]
+    pub files: Vec<(String, String)>,
+}
+
 /// A step in the cache.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -87,15 +99,16 @@ impl Store {
         record::write_quick(&self.step_path(key), &record::to_json(step)?)
     }
 
-    /// Remembers the last key of a step position, to tell later what changed: `slot` names the position.
-    pub fn previous_inputs(&self, slot: &str) -> Option<Vec<(String, String)>> {
+    /// What is remembered of the step that was last executed at a place of a Dockerfile, which `slot` names. Nothing for
+    /// a damaged record: only an explanation is lost, or work done again.
+    pub fn previous_inputs(&self, slot: &str) -> Option<LastTime> {
         record::read(&self.root.join("cache/steps").join(format!(".last-{slot}"))).ok().flatten()
     }
 
     /// See [`Store::previous_inputs`].
-    pub fn remember_inputs(&self, slot: &str, inputs: &[(String, String)]) -> Result<()> {
+    pub fn remember_inputs(&self, slot: &str, last: &LastTime) -> Result<()> {
         let path = self.root.join("cache/steps").join(format!(".last-{slot}"));
-        record::write_quick(&path, &record::to_json(&inputs)?)
+        record::write_quick(&path, &record::to_json(last)?)
     }
 }
 

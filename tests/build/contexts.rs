@@ -122,7 +122,7 @@ fn named_contexts_replace_stages_and_images() {
     sb.write("other/skipped", "changed");
     assert_eq!(hits(&sb.dhow(["build", "--network=none"]).args(words.clone()).arg("ctx").ok()), 2);
     sb.write("other/f", "changed");
-    sb.dhow(["build", "--network=none"]).args(words).arg("ctx").ok().has("the files changed");
+    sb.dhow(["build", "--network=none"]).args(words).arg("ctx").ok().has("1 file changed: f");
     sb.dhow(["build", "--build-context", "x=nowhere", "ctx"]).fails(125).says("nowhere");
     sb.dhow(["build", "--build-context", "nowhere", "ctx"]).fails(125).says("name=value");
 }

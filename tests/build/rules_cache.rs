@@ -1,6 +1,6 @@
 //! The rules for the key of a step (docs/dockerfile-rules.md): what makes it run again, and what does not.
 
-use super::{again, build, hits, id};
+use super::{again, build, hits, id, shell};
 use crate::support::Sandbox;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -74,4 +74,37 @@ fn rule_36_a_cached_build_gives_the_same_image() {
     let first = build(&sb, "ctx", text);
     let second = again(&sb, "ctx");
     assert_eq!((id(&first), hits(&first), hits(&second)), (id(&second), 0, 4));
+}
+
+#[test]
+fn rule_34_a_step_that_gives_the_same_again_repeats_nothing_after_it() {
+    let sb = Sandbox::with_base();
+    sb.write("ctx/f", "x");
+    let text = |how: &str| format!("FROM base\nRUN {how} > /r\nRUN cat /r > /s\nCOPY f /f\nWORKDIR /w\n");
+    build(&sb, "ctx", &text("echo 1"));
+    let out = build(&sb, "ctx", &text("sleep 0.01; echo 1"));
+    assert_eq!(hits(&out), 3, "the first step gave the same, but for times\n{out}");
+    assert_eq!(hits(&again(&sb, "ctx")), 4);
+    let out = build(&sb, "ctx", &text("echo 2"));
+    assert_eq!(hits(&out), 0, "{out}");
+    assert_eq!(shell(&sb, "ctx", "cat /r /s"), "2\n2");
+    // Owner and mode count.
+    let out = build(&sb, "ctx", &text("chmod 700 /etc; echo 2"));
+    assert_eq!(hits(&out), 0, "{out}");
+}
+
+#[test]
+fn rule_35_single_stages_are_built_anew_and_written_to_the_cache() {
+    let sb = Sandbox::with_base();
+    let text = "FROM base AS One\nRUN cat /proc/sys/kernel/random/uuid > /a\n\
+        FROM base AS two\nRUN echo 2 > /b\nFROM base\nCOPY --from=one /a /a\nCOPY --from=two /b /b\n";
+    build(&sb, "ctx", text);
+    let before = shell(&sb, "ctx", "cat /a");
+    let filtered =
+        |words: &str| sb.dhow(["build", "--network=none", "--no-cache-filter", words, "-t", "ctx", "ctx"]).ok();
+    assert_eq!(hits(&filtered("ONE,nothing").says("nothing")), 1, "two alone comes from the cache");
+    let after = shell(&sb, "ctx", "cat /a");
+    assert_ne!(before, after);
+    assert_eq!(hits(&again(&sb, "ctx")), 4);
+    assert_eq!(shell(&sb, "ctx", "cat /a"), after);
 }

@@ -20,6 +20,7 @@ use super::tree::{Entry, What};
 use super::{Request, Source};
 use crate::build::context::plain;
 use crate::build::index::{ContentDigest, Hashed, hash_file, with_xattrs};
+use crate::build::key::hex;
 use crate::error::{Kind, Result, fail_with};
 use crate::sys::path::Root;
 
@@ -59,6 +60,38 @@ pub fn digest(source: &Source, selected: &[Selected], request: &Request) -> Resu
         }
     }
     Ok(feed.hasher.finalize().into())
+}
+
+/// Of more files than this no list is kept.
+const MOST_LISTED: usize = 4096;
+
+/// The names of what `selected` would write, each with a short digest of all that counts of it; nothing if there are too
+/// many. For explanations only: the digests are too short to decide anything.
+pub fn list(source: &Source, selected: &[Selected], request: &Request) -> Result<Vec<(String, String)>> {
+    let mut contents = contents(source, selected, request)?.into_iter();
+    let owner = request.owner_from(source);
+    let mut all = Vec::new();
+    let mut add = |path: PathBuf, entry: &Entry| {
+        let mut feed = Feed { hasher: Sha256::new(), request, owner };
+        feed.entry(entry, &mut contents);
+        let digest: [u8; 32] = feed.hasher.finalize().into();
+        all.push((path.to_string_lossy().into_owned(), hex(&digest[..8])));
+    };
+    for piece in selected {
+        match &piece.what {
+            Piece::File(entry) => add(piece.path.clone(), entry),
+            Piece::Folder(tree) => {
+                for (folder, entries) in tree.folders() {
+                    let taken = entries.iter().filter(|entry| tree.takes(entry));
+                    taken.for_each(|entry| add(join(&piece.path, &folder.path).join(&entry.name), entry));
+                }
+            }
+        }
+    }
+    if all.len() > MOST_LISTED {
+        all.clear();
+    }
+    Ok(all)
 }
 
 /// Writes records whose ends are known, so that no two selections look alike.

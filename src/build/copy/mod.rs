@@ -17,7 +17,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-pub use digest::digest;
+pub use digest::{digest, list};
 pub use execute::{Outcome, execute};
 pub use link::keep_folders;
 pub use mode::Chmod;

@@ -48,6 +48,9 @@ pub struct Build {
     /// Do every step again
     #[arg(long)]
     no_cache: bool,
+    /// Do every step of these stages again, by name or number
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    no_cache_filter: Vec<String>,
     /// How many RUN steps of different stages run at the same time; 0 for all [default: the processors, at least 4]
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<usize>,
@@ -170,6 +173,7 @@ impl Build {
             args: build_args(&self.build_arg)?,
             target: self.target.clone(),
             no_cache: self.no_cache,
+            no_cache_filter: self.no_cache_filter.clone(),
             jobs: Jobs(self.jobs.map(|jobs| if jobs == 0 { usize::MAX } else { jobs })),
             network: self.network.resolve()?,
             labels: labels::parse(&self.label)?,

@@ -23,7 +23,8 @@ fn a_detached_container_is_listed_logged_and_its_end_recorded() {
     assert_eq!(sb.dhow(["logs", "job"]).ok().stdout, "out\n");
 
     let follower = sb.dhow(["logs", "-f", &id[..6]]).spawn();
-    sb.dhow(["exec", "job", "touch", "/go"]).ok();
+    // It ends the container, which may take it along before it can report its own end.
+    let _ = sb.dhow(["exec", "job", "touch", "/go"]).spawn().wait();
     let followed = follower.wait().success();
     assert_eq!((followed.stdout.as_str(), followed.stderr.as_str()), ("out\nunfinished", "err\n"));
     sb.until("its end", || sb.dhow(["ps", "-q"]).ok().stdout.is_empty());

@@ -115,7 +115,10 @@ fn a_build_takes_over_the_step_of_one_that_was_killed() {
     first.signal(Signal::KILL);
     assert_eq!(first.wait().code, 137);
     until("the second build runs the step", || gate.waiting().len() == 1 && gate.waiting() != before);
-    gate.open();
+    until("nobody stands at the gate", || {
+        gate.open();
+        gate.waiting().is_empty()
+    });
     second.wait().success();
     assert_eq!(flights(&sb), 0);
     sb.dhow(["rm", "-a"]).ok();
